@@ -1,0 +1,84 @@
+"""The only file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX.
+
+Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
+"""
+
+import functools
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+ENGINE = keras.backend.backend()
+
+if ENGINE == "tensorflow":
+    import tensorflow as tf
+
+    def compile_function(function: Callable) -> Callable:
+        """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
+        return tf.function(function, autograph=False, jit_compile=False)
+
+    def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
+        """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            value, aux = function(x)
+        return value, aux, tape.gradient(value, x)
+
+    def gpus() -> list[str]:
+        """The names of the GPUs that the engine sees."""
+        return [device.name for device in tf.config.list_physical_devices("GPU")]
+
+elif ENGINE == "torch":
+    import torch
+
+    def compile_function(function: Callable) -> Callable:
+        """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU."""
+        return torch.no_grad()(torch.compile(function) if torch.cuda.is_available() else function)
+
+    def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
+        """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            value, aux = function(x)
+            (gradient,) = torch.autograd.grad(value, x)
+        return value.detach(), keras.tree.map_structure(lambda tensor: tensor.detach(), aux), gradient
+
+    def gpus() -> list[str]:
+        """The names of the GPUs that the engine sees."""
+        return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+elif ENGINE == "jax":
+    import jax
+
+    def compile_function(function: Callable) -> Callable:
+        """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
+        return jax.jit(function)
+
+    def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
+        """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
+        (value, aux), gradient = jax.value_and_grad(function, has_aux=True)(x)
+        return value, aux, gradient
+
+    def gpus() -> list[str]:
+        """The names of the GPUs that the engine sees."""
+        return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
+
+else:
+    raise ImportError(f"Keras runs on {ENGINE!r}; nst_lib needs KERAS_BACKEND to be tensorflow, torch or jax.")
+
+
+@functools.cache
+def bfloat16_pays() -> bool:
+    """Whether networks run faster in bfloat16 than in float32 here, by what the hardware says (never by timing it, so
+    that the same machine always gives the same picture): any GPU, or TensorFlow on a CPU with bfloat16 instructions.
+    PyTorch and JAX were slower in bfloat16 on such a CPU."""
+    if gpus():
+        return True
+    cpuinfo = Path("/proc/cpuinfo")
+    if ENGINE != "tensorflow" or platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.exists():
+        return False
+    flags = cpuinfo.read_text()
+    return "avx512_bf16" in flags or "amx_bf16" in flags

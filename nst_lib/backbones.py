@@ -1,0 +1,129 @@
+"""VGG19, VGG16 and the pocket VGG as one thing: a picture goes in, named activations come out.
+
+Everything about a network's own input (BGR, 0-255, mean subtracted) stays in this file.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from nst_lib.errors import SettingsError, check_choice
+from nst_lib.weights import ARCHITECTURES, find_weights, layer_shapes, read_weights
+
+Tensor = Any  # a tensor of the engine that Keras runs on
+
+CONTENT_LAYER = "block4_conv2"
+STYLE_LAYERS = tuple(f"block{block}_conv1" for block in range(1, 6))
+IMAGENET_MEAN_BGR = (103.939, 116.779, 123.68)
+# Root mean square after max pooling over that after average pooling, before each block after the first: measured with
+# VGG16 on the bundled pictures at 256 px. Activations keep their size when the pooling changes.
+AVERAGE_POOLING_GAIN = (1.26, 1.63, 1.69, 1.82)
+
+
+class Backbone:
+    """A pretrained network that turns pictures into named activations. Made by `load_backbone`.
+
+    Attributes:
+        name: "pocket", "vgg16" or "vgg19".
+        layers: the names of its convolutions, from the picture downwards.
+    """
+
+    def __init__(self, name: str, weights: dict, pooling: str, padding: str, dtype: str):
+        self.name, self.pooling, self.padding, self.dtype = name, pooling, padding, dtype
+        self.layers = tuple(layer for layer in layer_shapes(name) if layer in weights)
+        self._convolutions, self._heads = {}, {}
+        for layer in self.layers:
+            arrays = weights[layer]
+            edge = "valid" if layer == "block1_conv1" and padding == "replicate" else "same"
+            self._convolutions[layer] = _frozen(
+                keras.layers.Conv2D(
+                    arrays["kernel"].shape[-1], 3, padding=edge, activation="relu", name=layer, dtype=dtype
+                ),
+                arrays["kernel"],
+                arrays["bias"],
+            )
+            if "head" in arrays:
+                head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", dtype=dtype)
+                self._heads[layer] = _frozen(head, arrays["head"])
+
+    def __call__(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The activations of `layers`, after their ReLU; nothing deeper than the deepest of them is computed.
+
+        Args:
+            pictures: (n, height, width, 3) or (height, width, 3), RGB in [0, 1], height and width at least 16.
+            layers: names such as "block4_conv2".
+
+        Returns:
+            `{layer: (n, h, w, channels)}` in `dtype`; h and w halve with every block. The pocket VGG's activations are
+            multiplied by its `head`, after which their inner products are those of VGG16's.
+
+        Raises:
+            SettingsError: for a layer that the network does not have.
+        """
+        self.check_layers(layers)
+        x = ops.convert_to_tensor(pictures, dtype="float32")
+        if len(x.shape) == 3:
+            x = x[None]
+        x = ops.cast(x[..., ::-1] * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
+        if self.padding == "replicate":
+            x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again
+        activations = {}
+        for layer in self.layers:
+            if layer.endswith("_conv1") and layer != "block1_conv1":
+                x = self._pool(x, before_block=int(layer[5]))
+            x = self._convolutions[layer](x)
+            if layer in layers:
+                activations[layer] = self._heads[layer](x) if layer in self._heads else x
+            if len(activations) == len(set(layers)):
+                break
+        return activations
+
+    def _pool(self, x: Tensor, before_block: int) -> Tensor:
+        if self.pooling == "max":
+            return ops.max_pool(x, 2, strides=2)
+        return ops.average_pool(x, 2, strides=2) * AVERAGE_POOLING_GAIN[before_block - 2]
+
+    def check_layers(self, layers: Sequence[str]) -> None:
+        """Raise SettingsError, with the nearest names, unless the network has all `layers` and there is at least one."""
+        if not layers:
+            raise SettingsError(f"no layers given. {self.name} has {', '.join(self.layers)}.")
+        for layer in layers:
+            check_choice(f"layer of {self.name}", layer, self.layers)
+
+
+def _frozen(layer: keras.layers.Layer, *weights: Any) -> keras.layers.Layer:
+    layer.build((None, None, None, weights[0].shape[-2]))
+    layer.set_weights(list(weights))
+    layer.trainable = False
+    return layer
+
+
+def load_backbone(
+    name: str | None = None,
+    weights: str | os.PathLike | None = None,
+    pooling: str = "max",
+    padding: str = "zeros",
+    dtype: str = "float32",
+) -> Backbone:
+    """Load a network with pretrained weights.
+
+    Args:
+        name: "pocket" (built in), "vgg16" or "vgg19"; by default the environment's NST_BACKBONE, else "pocket".
+        weights: a file in Keras' .h5 / .weights.h5 or in .npz format; by default the built-in or downloaded one.
+        pooling: "max", as trained, or "avg" (Gatys et al. 2015, section 2), rescaled so that activations keep their size.
+        padding: of the first convolution: "zeros", as trained, or "replicate", which spares the picture a dark rim.
+        dtype: of weights and activations: "float32" or "bfloat16".
+
+    Raises:
+        SettingsError: for an unknown name, pooling, padding or dtype.
+        WeightsError: if the weights are missing, damaged or of another network.
+    """
+    name = name or os.environ.get("NST_BACKBONE") or "pocket"
+    check_choice("backbone", name, ARCHITECTURES)
+    check_choice("pooling", pooling, ("max", "avg"))
+    check_choice("padding", padding, ("zeros", "replicate"))
+    check_choice("dtype", dtype, ("float32", "bfloat16"))
+    return Backbone(name, read_weights(weights or find_weights(name), name), pooling, padding, dtype)

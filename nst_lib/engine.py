@@ -1,0 +1,46 @@
+"""Starting the engine that Keras runs on: without its start-up chatter, and with a plain word where it is missing."""
+
+import os
+import sys
+import tempfile
+
+from nst_lib.errors import SettingsError
+
+# The package that brings each of Keras' engines.
+PACKAGES = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
+
+
+def start_engine() -> str:
+    """Import Keras and its engine, and return the engine's name.
+
+    TensorFlow writes lines about the CPU to the terminal whatever one asks for. They are held back, and shown only if
+    the start fails.
+
+    Raises:
+        SettingsError: if the engine is not installed.
+    """
+    if "keras" in sys.modules:
+        return sys.modules["keras"].backend.backend()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as chatter:
+        terminal = os.dup(2)
+        os.dup2(chatter.fileno(), 2)
+        try:
+            import keras
+
+            keras.ops.zeros(())  # makes the engine look for its devices, about which it also has something to say
+        except BaseException as problem:
+            chatter.seek(0)
+            os.write(terminal, chatter.read())
+            if not isinstance(problem, ImportError):
+                raise
+            name = os.environ.get("KERAS_BACKEND", "tensorflow")
+            raise SettingsError(
+                f"the engine {name} cannot be imported ({problem}). Install it with `pip install {PACKAGES.get(name, name)}`, "
+                f"or choose another: KERAS_BACKEND={' or '.join(PACKAGES)}."
+            ) from problem
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+    return keras.backend.backend()

@@ -1,0 +1,38 @@
+"""Writing files so that a crash or a full disk leaves the old file or the new one, never half of one."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from nst_lib.errors import NSTError
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> Iterator[IO[bytes]]:
+    """Open a binary file that takes its place at `path` only when the block ends without an exception.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and are then renamed. A problem
+    (folder missing or read-only, disk full) is raised as `error`, with the path and what to do.
+    """
+    path = Path(path)
+    folder = path.parent
+    if not os.path.isdir(folder):
+        raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first, or choose another one.")
+    if os.path.isdir(path):
+        raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
+    temporary = folder / f".nst-{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as problem:
+        reason = problem.strerror or str(problem)
+        raise error(f"cannot write {path}: {reason}. Free some space or choose another folder.") from problem
+    finally:
+        with suppress(OSError):  # gone already where all went well
+            temporary.unlink()

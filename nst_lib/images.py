@@ -1,0 +1,308 @@
+"""Pictures in and out: any file that Pillow reads becomes one kind of array, and a bad one becomes one kind of error.
+
+A picture is a float32 array (height, width, 3), RGB in the sRGB colour space, from 0 to 1.
+"""
+
+import difflib
+import io
+import math
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from nst_lib.errors import PictureError, SettingsError
+from nst_lib.files import atomic_write
+
+MIN_SIDE = 32  # pixels: below this, the deeper layers of a VGG have nothing left to look at
+MAX_PIXELS = 100_000_000  # a float32 picture of this size fills 1.2 GB
+FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+}
+_SRGB = ImageCms.createProfile("sRGB")
+_TURNS = {  # what undoes each EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_limit_lock = threading.Lock()
+
+
+def load_image(source: Any, size: int | None = None, *, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
+    """Return any picture as a float32 array (height, width, 3), RGB (sRGB), in [0, 1].
+
+    `source` is a path, the bytes of a file, a PIL image, or an array (height, width), (h, w, 1), (h, w, 3) or
+    (h, w, 4): uint8, uint16, bool, or floats in [0, 1]. Turned by its EXIF orientation, converted from its colour
+    profile, laid on white where transparent; of an animation, the first frame.
+
+    `size` is the long side in pixels, the aspect ratio being kept; None keeps the size. Files and PIL images of more
+    than `max_pixels` (None: no limit) are refused before they are decoded.
+
+    Raises PictureError (unreadable, damaged, not a picture, a side below 32 pixels now or after resizing) and
+    SettingsError (`size` not a whole number from 32).
+    """
+    if size is not None:
+        _check_sides(size)
+    if isinstance(source, Image.Image):
+        picture = _decode(source, "the given image", size, max_pixels)
+    elif isinstance(source, (bytes, bytearray, memoryview)):
+        picture = _decode(io.BytesIO(source), "the file in the given bytes", size, max_pixels)
+    elif isinstance(source, (str, os.PathLike)):
+        with _open_file(Path(source)) as file:
+            picture = _decode(file, str(source), size, max_pixels)
+    elif hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
+        picture = _from_array(np.asarray(source), "the given array")
+        _fitted(picture.shape, size, "the given array")
+    else:
+        raise PictureError(
+            f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array."
+        )
+    return picture if size is None else resize(picture, size)
+
+
+def resize(picture: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
+    """Resize a picture (height, width, 3) to a long side of `size` pixels, or to exactly (height, width).
+
+    Antialiased (Lanczos) on the float values, clipped to [0, 1]; the same array comes back if it has that size.
+    Raises PictureError if it is no picture or too long and thin to keep a short side of 32, SettingsError for sides
+    that are not whole numbers from 32 or too large.
+    """
+    picture = check_picture(picture)
+    if isinstance(size, (tuple, list)) and len(size) == 2:
+        height, width = size
+    else:
+        _check_sides(size)
+        height, width = _fitted(picture.shape, size, "the picture")
+    return _resample(picture, height, width, (0, 0, picture.shape[1], picture.shape[0]))
+
+
+def crop_to_fit(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Cut the largest centred part with the aspect ratio of (height, width) out of a picture, resized to that size.
+
+    Raises PictureError if it is no picture, SettingsError for sides that are not whole numbers from 32 or too large.
+    """
+    picture = check_picture(picture)
+    _check_sides(height, width)
+    old_height, old_width = picture.shape[:2]
+    scale = min(old_height / height, old_width / width)
+    cut_height, cut_width = min(height * scale, old_height), min(width * scale, old_width)
+    left, top = (old_width - cut_width) / 2, (old_height - cut_height) / 2
+    return _resample(picture, height, width, (left, top, left + cut_width, top + cut_height))
+
+
+def save_image(picture: np.ndarray, path: str | os.PathLike[str], *, quality: int = 95) -> Path:
+    """Write a picture to `path`, whole or not at all, in the format of its suffix (see FORMATS); return the path.
+
+    8 bits per channel, tagged as sRGB (BMP cannot be). `quality`, 1 to 100, is for JPEG and WebP. Folders are not made.
+    Raises PictureError (not a picture, unknown suffix, cannot be written) and SettingsError (`quality`).
+    """
+    path = Path(path)
+    image = to_pil(picture)
+    if path.suffix.lower() not in FORMATS:
+        raise PictureError(f"cannot write {path}: the suffix {path.suffix!r} is not one of {', '.join(FORMATS)}.")
+    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+        raise SettingsError(f"quality={quality!r}: expected a whole number from 1 to 100.")
+    file_format = FORMATS[path.suffix.lower()]
+    lossy: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"} if file_format in ("JPEG", "WEBP") else {}
+    profile = ImageCms.ImageCmsProfile(_SRGB).tobytes()
+    profile = profile[:24] + bytes(12) + profile[36:]  # without the time of day: equal pictures make equal files
+    encoded = io.BytesIO()
+    try:
+        image.save(encoded, file_format, icc_profile=profile, **lossy)
+    except (OSError, ValueError, KeyError) as problem:
+        what = f"{image.width} x {image.height} pixels as {file_format}"
+        raise PictureError(f"cannot write {path}, {what}: {problem}. Try .png, or a smaller picture.") from problem
+    with atomic_write(path, PictureError) as file:
+        file.write(encoded.getbuffer())
+    return path
+
+
+def to_pil(picture: np.ndarray) -> Image.Image:
+    """Return a picture as an 8-bit RGB PIL image, each value rounded to the nearest. Raises PictureError."""
+    return Image.fromarray(np.rint(check_picture(picture) * 255).astype(np.uint8))
+
+
+def check_picture(picture: np.ndarray, name: str = "picture") -> np.ndarray:
+    """Return `picture` as a contiguous float32 array, copied only if need be.
+
+    Raises PictureError, beginning with `name`, if it is not floats of shape (height, width, 3) from 0 to 1.
+    """
+    array = np.asarray(picture) if hasattr(picture, "__array__") else None
+    if array is None or array.dtype.kind != "f" or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        received = type(picture).__name__ if array is None else f"{array.dtype} of shape {array.shape}"
+        raise PictureError(f"{name} is {received}: expected floats (height, width, 3) in [0, 1], as load_image gives.")
+    return np.ascontiguousarray(_check_range(array, name))
+
+
+def _open_file(path: Path) -> IO[bytes]:
+    if os.path.isdir(path):
+        raise PictureError(f"{path} is a folder. Give the name of a picture inside it.")
+    try:
+        return path.open("rb")
+    except FileNotFoundError as problem:
+        if not os.path.isdir(path.parent):
+            raise PictureError(f"{path} does not exist, nor does its folder. Check the spelling.") from problem
+        names = {name.lower(): name for name in os.listdir(path.parent)} if os.access(path.parent, os.R_OK) else {}
+        near = " or ".join(names[match] for match in difflib.get_close_matches(path.name.lower(), names))
+        hint = f"Did you mean {near}?" if near else "Check the spelling."
+        raise PictureError(f"{path} does not exist. {hint}") from problem
+    except (OSError, ValueError) as problem:  # ValueError: a zero byte in the name
+        reason = getattr(problem, "strerror", None) or problem
+        raise PictureError(f"{path} cannot be opened: {reason}. Check its permissions, or copy it.") from problem
+
+
+def _decode(source: IO[bytes] | Image.Image, name: str, size: int | None, max_pixels: int | None) -> np.ndarray:
+    try:
+        if isinstance(source, Image.Image):
+            image = source
+        elif source.read(1):
+            with _pixel_limit(max_pixels):
+                image = Image.open(source)
+        else:
+            raise PictureError(f"{name} is empty (0 bytes). Copy or download it again.")
+        pixels = image.width * image.height
+        if max_pixels is not None and pixels > max_pixels:
+            raise Image.DecompressionBombError
+        _fitted((image.height, image.width), size, name)
+        large = pixels > (Image.MAX_IMAGE_PIXELS or math.inf)  # some decoders ask Pillow's limit once more
+        with _pixel_limit(max_pixels) if large else nullcontext():
+            image.load()
+        return _from_array(_pixels(image), name)
+    except PictureError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
+        raise PictureError(
+            f"{name} has more than {max_pixels:,} pixels, too many for most memories. Make it smaller, or raise the "
+            "limit: load_image(..., max_pixels=...), None for no limit."
+        ) from problem
+    except UnidentifiedImageError as problem:
+        raise PictureError(
+            f"{name} is not a picture of a known kind, whatever it is called, or its beginning is damaged. "
+            "Open it in another program and save it as PNG or JPEG."
+        ) from problem
+    except Exception as problem:  # a damaged file can make a decoder raise anything
+        what = "ends too early" if "truncated" in str(problem).lower() else "is damaged or of an unsupported kind"
+        reason = str(problem) or type(problem).__name__
+        raise PictureError(
+            f"{name} {what} ({reason}). Copy or download it again, or save it as PNG in another program."
+        ) from problem
+
+
+@contextmanager
+def _pixel_limit(max_pixels: int | None) -> Iterator[None]:
+    # Pillow's limit is one variable for the whole process: set it for a moment, one thread at a time.
+    with _limit_lock, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """The pixels of any mode, upright and in sRGB, as an array that `_from_array` takes."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # metadata that cannot be read is no reason to refuse the picture
+        turn = None
+    image = image if turn is None else image.transpose(turn)
+    if image.mode.startswith("I;16"):
+        return np.asarray(image)
+    if image.mode == "I":  # 32 bits wide, but what comes in it is 16-bit PNG
+        return np.asarray(image) / 65535
+    if image.mode == "F":  # no standard says what white is: take the smallest customary value that fits
+        values = np.asarray(image)
+        return values / next((white for white in (1, 255, 65535) if values.max() <= white), 1)
+    rgba = image.convert("RGBA") if image.has_transparency_data else None
+    rgb = (rgba or image).convert("RGB")
+    if profile := image.info.get("icc_profile"):
+        try:
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            grey = image.mode in ("1", "L", "LA") and embedded.profile.xcolor_space == "GRAY"
+            inks = image if image.mode == "CMYK" else image.convert("L") if grey else rgb
+            rgb = ImageCms.profileToProfile(inks, embedded, _SRGB, outputMode="RGB") or rgb
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a broken profile, or one of another colour space: every viewer shows the picture without it
+    if rgba:
+        rgb.putalpha(rgba.getchannel("A"))
+    return np.asarray(rgb)
+
+
+def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+    pixels = array[..., None] if array.ndim == 2 else array
+    number = array.dtype.kind in "bf" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
+    if not number or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.size == 0:
+        raise PictureError(
+            f"{name} is {array.dtype} of shape {array.shape}: expected uint8, uint16, bool or floats in [0, 1], "
+            "(height, width) with no, 1, 3 or 4 channels."
+        )
+    if array.dtype.kind == "u":
+        pixels = np.divide(pixels, np.iinfo(array.dtype).max, dtype=np.float32)
+    pixels = _check_range(pixels, name)
+    if pixels.shape[2] == 4:
+        alpha = pixels[..., 3:]
+        pixels = pixels[..., :3] * alpha + (1 - alpha)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
+def _check_range(array: np.ndarray, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    low, high = array.min(), array.max()
+    if not (low >= 0 and high <= 1):  # also true of NaN
+        raise PictureError(
+            f"{name} has values from {low:g} to {high:g}: expected 0 to 1, no NaN. Divide by 255, or use numpy.clip."
+        )
+    return array
+
+
+def _check_sides(*sides: Any) -> None:
+    for side in sides:
+        if isinstance(side, bool) or not isinstance(side, (int, np.integer)) or side < MIN_SIDE:
+            raise SettingsError(f"a side of {side!r} pixels: expected a whole number, {MIN_SIDE} or more.")
+
+
+def _fitted(shape: tuple[int, ...], size: int | None, name: str) -> tuple[int, int]:
+    """The (height, width) with a long side of `size`, if both old and new are large enough."""
+    height, width = shape[:2]
+    short, long = sorted((height, width))
+    what = f"{name} is {width} x {height} pixels"
+    if short < MIN_SIDE:
+        raise PictureError(f"{what}: each side needs at least {MIN_SIDE}. Take a larger picture.")
+    if size is None:
+        return height, width
+    new_short = round(short * size / long)
+    if new_short < MIN_SIDE:
+        raise PictureError(
+            f"{what}: with a long side of {size} its short side would have {new_short}, less than {MIN_SIDE}. "
+            f"Crop it, or use a size of at least {math.ceil(MIN_SIDE * long / short)}."
+        )
+    return (new_short, size) if height < width else (size, new_short)
+
+
+def _resample(picture: np.ndarray, height: int, width: int, box: tuple[float, float, float, float]) -> np.ndarray:
+    _check_sides(height, width)
+    if int(height) * int(width) > MAX_PIXELS:
+        raise SettingsError(f"{width} x {height} pixels are more than {MAX_PIXELS:,}, too many for most memories.")
+    if (height, width) == picture.shape[:2]:
+        return picture
+    channels = [Image.fromarray(picture[..., channel]) for channel in range(3)]
+    resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS, box)) for channel in channels]
+    return np.clip(np.stack(resized, axis=-1), 0, 1)

@@ -1,0 +1,229 @@
+"""Adam and L-BFGS for pictures: pure functions from one state to the next, so that a whole step compiles for the device.
+
+Both minimise an `objective(x) -> (loss, aux, gradient)` over pictures x of shape (1, h, w, 3) inside the box [0, 1], with
+one evaluation a step. An optimiser keeps nothing itself; its state is a dictionary of tensors, and `state["x"]` is the
+picture that the next step evaluates, `state["best"]` the one to show.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Tensor = Any
+State = dict[str, Any]
+Objective = Callable[[Tensor], tuple[Tensor, Any, Tensor]]
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015) with the picture clipped to the box after every step, and averaged iterates.
+
+    Attributes:
+        learning_rate: about how far a pixel moves in a step, of a range of 1.
+        average: decay of the running average of the pictures ("averaged iterates"), which is what is shown; 0 is none.
+    """
+
+    learning_rate: float = 0.03
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    epsilon: float = 1e-8
+    average: float = 0.9
+
+    def start(self, x: Tensor) -> State:
+        """The state before the first step from the picture `x`."""
+        zeros = ops.zeros_like(x)
+        return {"x": x, "best": x, "mean": zeros, "square": zeros, "averaged": zeros, "count": ops.zeros((), "float32")}
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """Evaluate the objective at `state["x"]`. Returns the next state, the loss there, and the objective's `aux`."""
+        loss, aux, gradient = objective(state["x"])
+        count = state["count"] + 1.0
+        mean = self.beta_1 * state["mean"] + (1 - self.beta_1) * gradient
+        square = self.beta_2 * state["square"] + (1 - self.beta_2) * gradient**2
+        unbiased_mean = mean / (1 - self.beta_1**count)
+        unbiased_square = square / (1 - self.beta_2**count)
+        x = ops.clip(state["x"] - self.learning_rate * unbiased_mean / (ops.sqrt(unbiased_square) + self.epsilon), 0, 1)
+        averaged = self.average * state["averaged"] + (1 - self.average) * x
+        best = averaged / (1 - self.average**count)
+        new = {"x": x, "best": best, "mean": mean, "square": square, "averaged": averaged, "count": count}
+        return new, loss, aux
+
+    def restart(self, state: State) -> State:
+        """The state to go on from when the objective itself has changed: Adam adapts by itself."""
+        return state
+
+    def resize(self, state: State, resize: Callable[[Tensor], Tensor], scale: float) -> State:
+        """The state for pictures of another size with `scale` times as many pixels; `resize` resizes a picture."""
+        x = ops.clip(resize(state["best"]), 0, 1)
+        # A pixel of a larger picture has a share of the loss that is smaller by `scale`, and so has its gradient.
+        mean, square = resize(state["mean"]) / scale, ops.maximum(resize(state["square"]), 0) / scale**2
+        averaged = x * (1 - self.average ** state["count"])
+        return state | {"x": x, "best": x, "mean": mean, "square": square, "averaged": averaged}
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Limited-memory BFGS (Nocedal 1980) with a projected, backtracking line search and a preconditioner.
+
+    The last `memory` pairs of steps s and gradient changes y stand for the curvature; where they say nothing, a picture's
+    typical curvature by frequency and colour does (see `precondition`). Each step of ours is one evaluation: if it lowers
+    the loss enough (Armijo's rule), the pair is remembered and a new direction computed; if not, the same direction is
+    tried again at a shorter length. Pixels that rest on the box and would leave it are held.
+
+    Attributes:
+        memory: pairs kept. Each costs two pictures of memory.
+        first_move: how far the most eager pixel moves in the very first step, when no curvature is known.
+        armijo: the share of the decrease promised by the slope that a step has to deliver.
+        preconditioned: whether to use `precondition`; False is textbook L-BFGS.
+    """
+
+    memory: int = 10
+    first_move: float = 0.05
+    armijo: float = 1e-4
+    preconditioned: bool = True
+
+    def start(self, x: Tensor) -> State:
+        """The state before the first step from the picture `x`."""
+        zeros, nothing = ops.zeros_like(x), ops.zeros((), "float32")
+        history = tuple(zeros for _ in range(self.memory))
+        return {
+            "x": x,
+            "best": x,
+            "loss": nothing + float("inf"),
+            "gradient": zeros,
+            "direction": zeros,
+            "length": nothing + 1.0,
+            "steps": history,  # s_k = x_{k+1} - x_k, newest first
+            "changes": history,  # y_k = g_{k+1} - g_k
+            "curvatures": ops.zeros((self.memory,), "float32"),  # s_k . y_k; 0 marks an empty place
+        }
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """Evaluate the objective at `state["x"]`. Returns the next state, the loss there, and the objective's `aux`."""
+        loss, aux, gradient = objective(state["x"])
+        move = state["x"] - state["best"]
+        slope = _dot(state["gradient"], move)
+        accepted = loss <= state["loss"] + self.armijo * slope
+        new = ops.cond(
+            accepted,
+            lambda: self._accept(state, loss, gradient, move),
+            lambda: self._shorten(state, loss, slope),
+        )
+        return new, loss, aux
+
+    def _accept(self, state: State, loss: Tensor, gradient: Tensor, move: Tensor) -> State:
+        change = gradient - state["gradient"]
+        curvature = _dot(move, change)
+        steps, changes, curvatures = ops.cond(
+            curvature > 1e-10 * _dot(change, change),  # positive, so that every direction points downhill
+            lambda: (
+                (move, *state["steps"][:-1]),
+                (change, *state["changes"][:-1]),
+                ops.concatenate([ops.reshape(curvature, (1,)), state["curvatures"][:-1]]),
+            ),
+            lambda: (state["steps"], state["changes"], state["curvatures"]),
+        )
+        x = state["x"]
+        held = ops.logical_or(ops.logical_and(x <= 0.0, gradient > 0.0), ops.logical_and(x >= 1.0, gradient < 0.0))
+        downhill = -self._times_inverse_hessian(ops.where(held, 0.0, gradient), steps, changes, curvatures)
+        direction = ops.where(held, 0.0, downhill)
+        return {
+            "x": ops.clip(x + direction, 0, 1),
+            "best": x,
+            "loss": loss,
+            "gradient": gradient,
+            "direction": direction,
+            "length": ops.ones_like(state["length"]),
+            "steps": steps,
+            "changes": changes,
+            "curvatures": curvatures,
+        }
+
+    def _times_inverse_hessian(self, gradient: Tensor, steps: tuple, changes: tuple, curvatures: Tensor) -> Tensor:
+        """The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4)."""
+        inverse = ops.where(curvatures > 0.0, 1.0 / ops.maximum(curvatures, 1e-30), 0.0)  # empty places do nothing
+        q, alphas = gradient, []
+        for k in range(self.memory):
+            alphas.append(inverse[k] * _dot(steps[k], q))
+            q = q - alphas[k] * changes[k]
+        known = curvatures[0] > 0.0
+        reference = ops.where(known, changes[0], gradient)
+        q, scaled = (precondition(q), precondition(reference)) if self.preconditioned else (q, reference)
+        newton = curvatures[0] / (_dot(reference, scaled) + 1e-30)
+        cautious = self.first_move / (ops.max(ops.abs(q)) + 1e-30)
+        q = q * ops.where(known, newton, cautious)
+        for k in reversed(range(self.memory)):
+            q = q + steps[k] * (alphas[k] - inverse[k] * _dot(changes[k], q))
+        return q
+
+    def _shorten(self, state: State, loss: Tensor, slope: Tensor) -> State:
+        """Go back to the best picture and try a shorter step: to the minimum of the parabola through what is known."""
+        parabola = -slope / (2.0 * (loss - state["loss"] - slope) + 1e-30)
+        length = state["length"] * ops.clip(parabola, 0.1, 0.5)
+        stuck = length < 1e-3  # the curvature has misled us: forget it, and go straight downhill
+        downhill = -state["gradient"] * self.first_move / (ops.max(ops.abs(state["gradient"])) + 1e-30)
+        direction = ops.where(stuck, downhill, state["direction"])
+        length = ops.where(stuck, 1.0, length)
+        x = ops.clip(state["best"] + length * direction, 0, 1)
+        curvatures = ops.where(stuck, 0.0, state["curvatures"])
+        return state | {"x": x, "direction": direction, "length": length, "curvatures": curvatures}
+
+    def restart(self, state: State) -> State:
+        """The state to go on from when the objective itself has changed: what was learnt of its curvature is void."""
+        return self.start(state["best"])
+
+    def resize(self, state: State, resize: Callable[[Tensor], Tensor], scale: float) -> State:
+        """The state for pictures of another size with `scale` times as many pixels; `resize` resizes a picture."""
+        x = ops.clip(resize(state["best"]), 0, 1)
+        return self.start(x)
+
+
+def precondition(gradient: Tensor) -> Tensor:
+    """What a gradient (1, h, w, 3) becomes when every frequency of every colour axis is divided by its usual curvature.
+
+    A loss made of VGG activations is steep along medium frequencies of the luminance and flat along the low and the highest
+    ones. Undoing this saves about a third of the evaluations. The cosine transform (DCT-II) does not wrap round, so the
+    picture's opposite edges do not speak to each other.
+    """
+    height, width = gradient.shape[1:3]
+    rows, columns = ops.array(_cosine_basis(height), "float32"), ops.array(_cosine_basis(width), "float32")
+    axes = ops.array(COLOUR_AXES, "float32")
+    spectrum = ops.einsum("ui,vj,ijc,ca->auv", rows, columns, gradient[0], axes)
+    spectrum = spectrum / ops.array(_usual_curvature(height, width), "float32")
+    return ops.einsum("ui,vj,auv,ca->ijc", rows, columns, spectrum, axes)[None]
+
+
+# Luminance, red-blue, green-magenta: orthonormal columns. Colours of natural pictures vary independently along them.
+COLOUR_AXES = np.array([[1, 1, 1], [1, 0, -2], [1, -1, 1]]) / np.sqrt([3, 2, 6])
+# Typical curvature of the loss at frequencies in cycles per pixel, for each colour axis, up to a common factor.
+# Measured by tools/measure_curvature.py: the pocket VGG on five pairs of pictures at 256 px; VGG16's is alike.
+FREQUENCIES = (0.003, 0.009, 0.018, 0.037, 0.065, 0.10, 0.15, 0.215, 0.30, 0.425, 0.61)
+CURVATURE = (
+    (0.062, 0.092, 0.182, 0.498, 1.001, 1.555, 2.059, 2.156, 2.023, 1.551, 0.535),
+    (0.245, 0.249, 0.685, 1.487, 1.662, 1.349, 1.013, 0.718, 0.495, 0.172, 0.063),
+    (0.535, 0.651, 1.755, 2.547, 2.344, 1.738, 1.414, 1.105, 0.711, 0.265, 0.086),
+)
+
+
+@cache
+def _cosine_basis(side: int) -> np.ndarray:
+    """The orthonormal DCT-II as a matrix (side, side)."""
+    k, i = np.arange(side)[:, None], np.arange(side)[None]
+    basis = np.sqrt(2 / side) * np.cos(np.pi * k * (2 * i + 1) / (2 * side))
+    basis[0] /= np.sqrt(2)
+    return basis
+
+
+@cache
+def _usual_curvature(height: int, width: int) -> np.ndarray:
+    """CURVATURE at every frequency of a picture: (3, height, width)."""
+    down, across = np.arange(height)[:, None] / (2 * height), np.arange(width)[None] / (2 * width)
+    return np.stack([np.interp(np.hypot(down, across), FREQUENCIES, row) for row in CURVATURE])
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return ops.sum(a * b)

@@ -1,0 +1,485 @@
+"""The optimisation loop (Gatys et al. 2015): repaint a photograph until a network finds in it the photograph's content and
+the painting's style.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from tqdm.auto import tqdm
+
+from nst_lib import autodiff, checkpoints
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
+from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
+from nst_lib.images import MIN_SIDE, check_picture, resize
+from nst_lib.losses import STYLE_GAIN, STYLE_LOSSES, relative_error, total_variation
+from nst_lib.optimizers import LBFGS, Adam
+
+STEPS = 100
+COARSEST = 256  # pixels of the long side: the smallest picture that a pyramid begins with; below, faces do not survive
+# What a step costs on each network, in steps of the pocket VGG; for shares of a budget and first estimates of time only.
+RELATIVE_COST = {"pocket": 1.0, "vgg16": 7.0, "vgg19": 9.0}
+
+
+@dataclass(frozen=True)
+class PaintState:
+    """Where a painting stands after a step.
+
+    Attributes:
+        step, steps: evaluations so far, and in all (None where seconds are the budget).
+        size: height and width of the picture being worked on.
+        loss: content_weight x content + 30 x style_weight x mean(style) + tv_weight x total_variation.
+        content, style, total_variation: the distances (see `nst_lib.losses`), the style's by layer.
+        seconds, eta: spent optimising so far, and still to come; compiling and loading are not counted.
+        backbone: the network in use; before a slow one, the pocket VGG makes a sketch.
+    """
+
+    step: int
+    steps: int | None
+    size: tuple[int, int]
+    loss: float
+    content: float
+    style: dict[str, float]
+    total_variation: float
+    seconds: float
+    eta: float
+    backbone: str
+
+
+@dataclass
+class Level:
+    """One rung of the way from coarse to fine: a size, a network, and a share of the budget."""
+
+    height: int
+    width: int
+    backbone: Backbone
+    steps: int
+
+    @property
+    def cost(self) -> float:
+        """Of all its steps, in an arbitrary unit."""
+        return self.steps * self.step_cost
+
+    @property
+    def step_cost(self) -> float:
+        """Of one step, in the same unit."""
+        return self.height * self.width * RELATIVE_COST[self.backbone.name]
+
+
+@dataclass
+class Timing:
+    """Seconds by phase: resizing and measuring the targets, compiling, and optimising."""
+
+    targets: float = 0.0
+    compile: float = 0.0
+    optimize: float = 0.0
+    level: float = field(default=0.0, repr=False)  # of `optimize`, those spent on the present level
+    level_steps: int = field(default=0, repr=False)
+
+
+def _assignable(name: str) -> Any:
+    """A weight of the loss as a property. What the optimiser has learnt of the loss is void when the weight changes."""
+
+    def get(self: "Painting") -> Any:
+        return self.loss_weights[name]
+
+    def assign(self: "Painting", value: Any) -> None:
+        before = self.loss_weights
+        self.loss_weights = before | {name: value}
+        try:
+            self._check_weights()
+        except SettingsError:
+            self.loss_weights = before
+            raise
+        self._state = self.optimizer.restart(self._state)
+
+    return property(get, assign)
+
+
+class Painting:
+    """A picture being painted. `paint` runs one to its budget; `step` alone goes on for as long as you like.
+
+    `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned at any time; the next step uses
+    them. `picture` is the best picture so far.
+
+    Args:
+        content: the photograph, (h, w, 3) in [0, 1].
+        styles: a painting, or several.
+        shares: how much of each of several paintings; positive, scaled to sum to 1; by default equal.
+        size: long side of the result in pixels.
+        steps, seconds: the budget: evaluations of the loss (default 100) or seconds of optimisation, shared among the
+            sizes of the pyramid; half the steps are for the full size.
+        backbone, weights, pooling, padding: see `load_backbone`.
+        content_weight, style_weight, tv_weight: of the parts of the loss (see `PaintState.loss`); not negative.
+        content_layers, style_layers: layer names; `style_layer_weights` maps some of the latter to weights other than 1.
+        style_loss: "gram" (Gatys et al. 2015) or "wasserstein" (means and covariances).
+        optimizer: "lbfgs" or "adam"; `learning_rate` is Adam's.
+        init: "content", "noise", or a picture to start from. `seed` makes the noise.
+        pyramid: how many sizes from coarse to fine, each half the next; by default down to about 256 pixels.
+        sketch: whether a network other than the pocket VGG leaves all but the last size to the pocket VGG, and starts
+            from its sketch: the same loss in half the time.
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware gains from it.
+
+    Raises:
+        PictureError, SettingsError, WeightsError: as their names say.
+    """
+
+    def __init__(
+        self,
+        content: np.ndarray,
+        styles: np.ndarray | Sequence[np.ndarray],
+        *,
+        shares: Sequence[float] | None = None,
+        size: int = 256,
+        steps: int | None = None,
+        seconds: float | None = None,
+        backbone: str | None = None,
+        weights: str | os.PathLike | None = None,
+        pooling: str = "max",
+        padding: str = "replicate",
+        content_weight: float = 1.0,
+        style_weight: float = 1.0,
+        tv_weight: float = 0.5,
+        content_layers: Sequence[str] = (CONTENT_LAYER,),
+        style_layers: Sequence[str] = STYLE_LAYERS,
+        style_layer_weights: Mapping[str, float] | None = None,
+        style_loss: str = "gram",
+        optimizer: str = "lbfgs",
+        learning_rate: float = 0.03,
+        init: str | np.ndarray = "content",
+        seed: int = 0,
+        pyramid: int | None = None,
+        sketch: bool = True,
+        precision: str = "auto",
+    ):
+        styles = [styles] if isinstance(styles, np.ndarray) else list(styles)
+        check_choice("style loss", style_loss, STYLE_LOSSES)
+        check_choice("optimizer", optimizer, ("lbfgs", "adam"))
+        check_choice("precision", precision, ("auto", "float32", "bfloat16"))
+        if steps is not None and seconds is not None:
+            raise SettingsError("give steps or seconds, not both.")
+        check_number("steps", 1 if steps is None else steps, whole=True, least=1)
+        check_number("seconds", 1 if seconds is None else seconds, least=1e-3)
+        check_number("learning rate", learning_rate, least=1e-9)
+        check_number("seed", seed, whole=True, least=0)
+        self.shares = _check_shares(shares, len(styles))
+        self.content = resize(check_picture(content, "the photograph"), size)
+        self.styles = [resize(check_picture(style, "the painting"), size) for style in styles]
+        self.steps = (steps or STEPS) if seconds is None else None
+        self.seconds = seconds
+        self.content_layers, self.style_layers = list(content_layers), list(style_layers)
+        self.style_loss, self.seed = style_loss, seed
+        self.optimizer = Adam(learning_rate) if optimizer == "adam" else LBFGS()
+        self.timing = Timing()
+        self.settings: dict[str, Any] = {
+            "size": size, "steps": self.steps, "seconds": self.seconds, "pooling": pooling, "padding": padding,
+            "content_layers": self.content_layers, "style_layers": self.style_layers, "style_loss": style_loss,
+            "optimizer": optimizer, "learning_rate": learning_rate, "seed": seed, "pyramid": pyramid, "sketch": sketch,
+            "precision": precision, "weights": None if weights is None else str(weights), "shares": shares,
+        }  # fmt: skip
+        self.loss_weights: dict[str, Any] = {
+            "content_weight": content_weight,
+            "style_weight": style_weight,
+            "tv_weight": tv_weight,
+            "style_layer_weights": dict.fromkeys(self.style_layers, 1.0) | dict(style_layer_weights or {}),
+        }
+        self._check_weights()
+        dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
+        final = load_backbone(backbone, weights, pooling, padding, dtype)
+        final.check_layers([*self.content_layers, *self.style_layers])
+        self.backbone = self.settings["backbone"] = final.name
+        coarse = final
+        if sketch and final.name != "pocket":
+            pocket = load_backbone("pocket", None, pooling, padding, dtype)
+            if set(self.content_layers) | set(self.style_layers) <= set(pocket.layers):
+                coarse = pocket
+        self.levels = self._plan(coarse, final, pyramid)
+        self._compiled: dict[tuple[str, bool], Any] = {}
+        self._targets: dict[str, Any] | None = None
+        self.level, self.step_count = 0, 0
+        self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
+
+    def _plan(self, coarse: Backbone, final: Backbone, pyramid: int | None) -> list[Level]:
+        """The levels, coarse to fine. The last takes half the steps."""
+        height, width = self.content.shape[:2]
+        most = 1
+        while max(height, width) >> most >= COARSEST and min(height, width) >> most >= MIN_SIDE:
+            most += 1
+        if pyramid is not None:
+            check_number("pyramid", pyramid, whole=True, least=1)
+            if min(height, width) >> (pyramid - 1) < MIN_SIDE:
+                raise SettingsError(
+                    f"a pyramid of {pyramid} sizes is too deep for {width} x {height}: use at most {most}."
+                )
+        rungs = [(shift, coarse) for shift in reversed(range(pyramid or most))]
+        if coarse is final:
+            rungs.pop()
+        total = self.steps or STEPS
+        each = total // 2 // len(rungs) if rungs else 0
+        levels = [Level(round(height / 2**shift), round(width / 2**shift), net, each) for shift, net in rungs if each]
+        return [*levels, Level(height, width, final, total - each * len(rungs))]
+
+    def _first_picture(self, init: str | np.ndarray) -> np.ndarray:
+        height, width = self.levels[0].height, self.levels[0].width
+        if isinstance(init, np.ndarray):
+            return resize(check_picture(init, "the picture to start from"), (height, width))
+        check_choice("init", init, ("content", "noise"))
+        if init == "noise":
+            return np.random.default_rng(self.seed).uniform(size=(height, width, 3)).astype("float32")
+        return resize(self.content, (height, width))
+
+    def step(self) -> None:
+        """Evaluate the loss once at the present size, and move the picture."""
+        if self._targets is None:
+            self._prepare()
+        self._state, self._loss, self._parts = self._evaluate()
+        self.step_count += 1
+        self.timing.level_steps += 1
+
+    def _prepare(self) -> None:
+        """Measure the targets at the present size, and compile."""
+        started = time.perf_counter()
+        self._targets = self._measure_targets(self.levels[self.level])
+        self.timing.targets += time.perf_counter() - started
+        started = time.perf_counter()
+        ops.convert_to_numpy(self._evaluate()[1])  # thrown away: the first evaluation of a size compiles
+        self.timing.compile += time.perf_counter() - started
+
+    def advance(self) -> None:
+        """Go to the next size, or network: carry the picture and what the optimiser knows over to it."""
+        self.level += 1
+        self._targets = None
+        shape = (self.levels[self.level].height, self.levels[self.level].width)
+        old_shape = tuple(self._state["x"].shape[1:3])
+        if old_shape == shape:
+            self._state = self.optimizer.restart(self._state)
+        else:
+            scale = (shape[0] * shape[1]) / (old_shape[0] * old_shape[1])
+            enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
+            self._state = self.optimizer.resize(self._state, enlarge, scale)
+        self.timing.level, self.timing.level_steps = 0.0, 0
+
+    def _measure_targets(self, level: Level) -> dict[str, Any]:
+        content = level.backbone(resize(self.content, (level.height, level.width)), self.content_layers)
+        size = max(level.height, level.width)
+        paintings = [level.backbone(resize(style, size), self.style_layers) for style in self.styles]
+        make_target, _ = STYLE_LOSSES[self.style_loss]
+        style = {layer: make_target([p[layer] for p in paintings], self.shares) for layer in self.style_layers}
+        return {"content": content, "style": style}
+
+    def _make_step(self, backbone: Backbone, smooth: bool) -> Any:
+        """One evaluation and one move of the optimiser, as a pure function of state, weights and targets."""
+        _, style_distance = STYLE_LOSSES[self.style_loss]
+
+        def parts(x: Any, targets: dict[str, Any]) -> Any:
+            activations = backbone(x, [*self.content_layers, *self.style_layers])
+            content = [relative_error(activations[layer], targets["content"][layer]) for layer in self.content_layers]
+            style = [style_distance(activations[layer], targets["style"][layer]) for layer in self.style_layers]
+            variation = total_variation(x) if smooth else ops.zeros(())
+            return ops.stack([sum(content) / len(content), variation, *style])
+
+        def step(state: Any, weights: Any, targets: dict[str, Any]) -> Any:
+            def weighted(x: Any) -> tuple[Any, Any]:
+                values = parts(x, targets)
+                return ops.sum(weights * values), values
+
+            return self.optimizer.step(lambda x: autodiff.value_and_gradient(weighted, x), state)
+
+        return step
+
+    def _evaluate(self) -> tuple[Any, Any, Any]:
+        network, smooth = (
+            self.levels[self.level].backbone,
+            self.tv_weight > 0,
+        )  # total variation costs a tenth of a step
+        if (network.name, smooth) not in self._compiled:
+            self._compiled[network.name, smooth] = autodiff.compile_function(self._make_step(network, smooth))
+        return self._compiled[network.name, smooth](self._state, self._weight_vector(), self._targets)
+
+    def _weight_vector(self) -> Any:
+        layers = [self.style_layer_weights[layer] for layer in self.style_layers]
+        style = [STYLE_GAIN * self.style_weight * weight / len(layers) for weight in layers]
+        return ops.convert_to_tensor([self.content_weight, self.tv_weight, *style], dtype="float32")
+
+    @property
+    def picture(self) -> np.ndarray:
+        """The best picture so far, at the present size: (h, w, 3), fetched from the device."""
+        return np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1)
+
+    def state(self) -> PaintState:
+        """Where the painting stands; waits for the device.
+
+        Raises:
+            NSTError: if the loss is not a number any more.
+        """
+        content, variation, *style = (float(value) for value in ops.convert_to_numpy(self._parts))
+        loss = float(ops.convert_to_numpy(self._loss))
+        if not np.isfinite(loss):
+            raise NSTError(
+                f"the loss became {loss} at step {self.step_count}. Try precision float32, a smaller learning rate, or "
+                "smaller weights; the picture as it was is kept."
+            )
+        level = self.levels[self.level]
+        return PaintState(
+            step=self.step_count,
+            steps=self.steps,
+            size=(level.height, level.width),
+            loss=loss,
+            content=content,
+            style=dict(zip(self.style_layers, style, strict=True)),
+            total_variation=variation,
+            seconds=self.timing.optimize,
+            eta=self.eta,
+            backbone=level.backbone.name,
+        )
+
+    @property
+    def eta(self) -> float:
+        """Seconds of optimisation still to come, from the pace of the present level."""
+        if self.seconds is not None:
+            return max(0.0, self.seconds - self.timing.optimize)
+        level = self.levels[self.level]
+        pace = self.timing.level / max(self.timing.level_steps, 1) / level.step_cost
+        left = max(level.steps - self.timing.level_steps, 0) * level.step_cost
+        return pace * (left + sum(later.cost for later in self.levels[self.level + 1 :]))
+
+    @property
+    def level_finished(self) -> bool:
+        """Whether the present level's share of the budget is spent."""
+        if self.seconds is None:
+            return self.timing.level_steps >= self.levels[self.level].steps
+        until = sum(level.cost for level in self.levels[: self.level + 1]) / sum(level.cost for level in self.levels)
+        return self.timing.optimize >= self.seconds * until
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole budget is spent."""
+        return self.level == len(self.levels) - 1 and self.level_finished
+
+    def _check_weights(self) -> None:
+        layer_weights = self.loss_weights["style_layer_weights"]
+        for name in ("content_weight", "style_weight", "tv_weight"):
+            check_number(name.replace("_", " "), self.loss_weights[name], least=0)
+        for layer, weight in layer_weights.items():
+            check_choice("style layer", layer, self.style_layers)
+            check_number(f"the weight of {layer}", weight, least=0)
+        if (
+            self.loss_weights["content_weight"] == 0
+            and self.loss_weights["style_weight"] * max(layer_weights.values()) == 0
+        ):
+            raise SettingsError(
+                "the content weight and the style weight are both 0: there is nothing to paint. Raise one."
+            )
+
+    content_weight = _assignable("content_weight")
+    style_weight = _assignable("style_weight")
+    tv_weight = _assignable("tv_weight")
+    style_layer_weights = _assignable("style_layer_weights")
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write a checkpoint from which `Painting.load` goes on as if nothing had happened. Raises CheckpointError."""
+        header = {
+            "settings": self.settings,
+            "styles": len(self.styles),
+            "weights": self.loss_weights,
+            "level": self.level,
+            "step": self.step_count,
+            "timing": asdict(self.timing),
+        }
+        pictures = {"content": self.content} | {f"style_{i}": style for i, style in enumerate(self.styles)}
+        tensors = keras.tree.flatten(self._state)
+        state = {f"state_{i}": ops.convert_to_numpy(tensor) for i, tensor in enumerate(tensors)}
+        return checkpoints.write(path, header, pictures | state)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, weights: str | os.PathLike | None = None) -> "Painting":
+        """Go on from a checkpoint. `weights` names the network's weights file if it has moved since.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged, or of another version.
+        """
+        header, arrays = checkpoints.read(path)
+        settings = header["settings"] | header["weights"]
+        if weights is not None:
+            settings["weights"] = weights
+        pictures = [arrays[f"style_{i}"] for i in range(header["styles"])]
+        painting = cls(arrays["content"], pictures, **settings)
+        painting.level, painting.step_count = header["level"], header["step"]
+        painting.timing = Timing(**header["timing"])
+        level = painting.levels[painting.level]
+        template = painting.optimizer.start(ops.zeros((1, level.height, level.width, 3)))
+        tensors = [arrays[f"state_{i}"] for i in range(len(keras.tree.flatten(template)))]
+        painting._state = keras.tree.pack_sequence_as(template, [ops.convert_to_tensor(tensor) for tensor in tensors])
+        return painting
+
+    def check_same_pictures(self, content: np.ndarray, styles: Sequence[np.ndarray], path: str | os.PathLike) -> None:
+        """Raise CheckpointError, naming the checkpoint's `path`, unless this is a painting of these very pictures."""
+        size = max(self.content.shape[:2])
+        given = [resize(picture, size) for picture in (content, *styles)]
+        mine = [self.content, *self.styles]
+        if len(given) != len(mine) or not all(np.array_equal(a, b) for a, b in zip(given, mine, strict=True)):
+            raise CheckpointError(
+                f"{path} is a checkpoint of another photograph or painting. Give the pictures that it was made of, or "
+                "start without it."
+            )
+
+
+def _check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:
+    """Shares that sum to 1."""
+    if paintings == 0:
+        raise SettingsError("no painting given: at least one is needed for the style.")
+    if shares is None:
+        return [1 / paintings] * paintings
+    if len(shares) != paintings:
+        raise SettingsError(f"{len(shares)} shares for {paintings} paintings: give one for each.")
+    for share in shares:
+        check_number("a share", share, least=0)
+    if sum(shares) == 0:
+        raise SettingsError("the shares sum to 0: at least one painting must have some.")
+    return [share / sum(shares) for share in shares]
+
+
+def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:
+    """Run a painting to its budget, from wherever it is.
+
+    Args:
+        painting: what to run; its `picture` may be looked at, and its weights changed, between any two states.
+        every: steps between the states that are yielded. On a GPU, 10 or more keep it from waiting for us.
+
+    Yields:
+        A PaintState after every `every` steps, and after the last.
+    """
+    while not painting.finished:
+        if painting.level_finished:
+            painting.advance()
+        if painting._targets is None:
+            painting._prepare()
+        started = time.perf_counter()
+        painting.step()
+        due = painting.step_count % every == 0 or painting.level_finished
+        state = painting.state() if due else None
+        elapsed = time.perf_counter() - started
+        painting.timing.optimize += elapsed
+        painting.timing.level += elapsed
+        if state is not None:
+            yield replace(state, seconds=painting.timing.optimize, eta=painting.eta)
+
+
+def stylize(content: np.ndarray, styles: np.ndarray | Sequence[np.ndarray], **settings: Any) -> np.ndarray:
+    """The short way: a photograph and a painting in, a picture out, with a progress bar between.
+
+    Takes what `Painting` takes, and returns the picture, (h, w, 3) in [0, 1].
+    """
+    painting = Painting(content, styles, **settings)
+    with tqdm(total=painting.steps, desc="painting", leave=False) as bar:
+        for state in paint(painting):
+            bar.update(state.step - bar.n)
+            bar.set_postfix(loss=f"{state.loss:.3f}")
+    return painting.picture

@@ -1,0 +1,129 @@
+"""Atomic writing: after any accident there is the old file or the new one, and no litter."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nst_lib.errors import CheckpointError, NSTError
+from nst_lib.files import atomic_write
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A file that exists already, alone in its folder."""
+    path = tmp_path / "weights.npz"
+    path.write_bytes(b"old")
+    return path
+
+
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_writes_a_new_file_and_replaces_an_old_one(old):
+    for path in (old, old.with_name("новый файл.npz")):
+        with atomic_write(path) as file:
+            file.write(b"new")
+        assert path.read_bytes() == b"new"
+    assert len(list(old.parent.iterdir())) == 2
+
+
+def test_the_old_file_stays_in_place_until_the_block_ends(old):
+    with atomic_write(old) as file:
+        file.write(b"new")
+        file.flush()
+        assert old.read_bytes() == b"old"
+
+
+def test_a_name_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("n" * 255)
+    with atomic_write(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Unix permissions")
+def test_permissions_follow_the_umask(old):
+    before = os.umask(0o027)
+    try:
+        with atomic_write(old) as file:
+            file.write(b"new")
+    finally:
+        os.umask(before)
+    assert old.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("accident", [ValueError("a bug"), KeyboardInterrupt(), NSTError("not this")])
+def test_an_exception_in_the_block_passes_through_and_leaves_the_old_file(old, accident):
+    with pytest.raises(type(accident)) as caught, atomic_write(old) as file:
+        file.write(b"half of the n")
+        raise accident
+    assert caught.value is accident
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_no_litter(old, monkeypatch, moment):
+    monkeypatch.setattr(os, moment, no_space)
+    with pytest.raises(CheckpointError, match="No space left") as caught, atomic_write(old, CheckpointError) as file:
+        file.write(b"new")
+    assert str(old) in str(caught.value) and "Free some space" in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_disk_that_is_full_while_writing(old):
+    with pytest.raises(NSTError, match="No space left on device"), atomic_write(old) as file:
+        file.write(b"half of the n")
+        no_space()
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
+
+
+def test_a_killed_process_leaves_the_old_file(old):
+    script = "import os, sys; from nst_lib.files import atomic_write\n"
+    script += "with atomic_write(sys.argv[1]) as file: file.write(b'new'); file.flush(); os._exit(9)"
+    root = Path(__file__).parents[1]
+    assert subprocess.run([sys.executable, "-c", script, str(old)], cwd=root, check=False).returncode == 9
+    assert old.read_bytes() == b"old"
+
+
+def test_a_missing_folder_is_an_error_and_is_not_made(tmp_path):
+    path = tmp_path / "nowhere" / "a.npz"
+    with pytest.raises(NSTError, match=r"nowhere does not exist\. Make it first"), atomic_write(path):
+        pytest.fail("the block must not run")
+    assert not path.parent.exists()
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path):
+    with pytest.raises(NSTError, match="it is a folder"), atomic_write(tmp_path):
+        pytest.fail("the block must not run")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder(old):
+    old.parent.chmod(0o500)
+    try:
+        with pytest.raises(NSTError, match="Permission denied"), atomic_write(old):
+            pytest.fail("the block must not run")
+    finally:
+        old.parent.chmod(0o700)
+    assert old.read_bytes() == b"old"
+
+
+def test_a_read_only_folder_simulated(old, monkeypatch):
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(NSTError, match=r"Permission denied.*choose another folder"), atomic_write(old):
+        pytest.fail("the block must not run")
+    monkeypatch.undo()
+    assert old.read_bytes() == b"old"
+    assert list(old.parent.iterdir()) == [old]
