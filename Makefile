@@ -7,7 +7,7 @@ ENGINES_LOCK ?= requirements-engines.lock
 
 TORCH := 2.13.0# for the engines' lock: newer ones are gigabytes of CUDA libraries on the machine that tests this
 
-PHOTO ?= data/content/neuschwanstein_castle.jpg
+PHOTO ?= data/content/chelsea_cat.jpg
 STYLE ?= data/style/hokusai_great_wave.jpg
 SIZE ?= 256
 DEV_EXTRAS := course,test,lint,bench
@@ -64,6 +64,9 @@ notebooks: $(VENV)/.dev ## run the notebooks and store their output
 	PYTEST_CURRENT_TEST=1 $(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 \
 	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
+gallery: $(VENV)/.dev ## paint the README's pictures again
+	$(VENV)/bin/python tools/make_gallery.py
+
 bench: $(VENV)/.dev ## measure speed, memory and quality
 	$(VENV)/bin/python tools/bench.py
 
@@ -88,7 +91,7 @@ clean: ## remove the environments and caches; your pictures in out/ stay
 	rm -rf .venv .venv-engines .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help course test test-engines notebooks bench lint lock clean
+.PHONY: help course test test-engines notebooks gallery bench lint lock clean
 
 # The stamps below are newer than pyproject.toml and the lock when there is nothing to install.
 $(VENV)/.course: $(VENV)/bin/python pyproject.toml $(LOCK)
