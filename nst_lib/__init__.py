@@ -15,6 +15,7 @@ __version__ = importlib.metadata.version("nst_lib")
 
 _WITHOUT_ENGINE = {
     "errors": ("CheckpointError", "NSTError", "PictureError", "SettingsError", "WeightsError"),
+    "color": ("keep_colors", "match_colors"),
     "images": ("crop_to_fit", "load_image", "resize", "save_image"),
 }
 _WITH_ENGINE = {

@@ -2,6 +2,17 @@
 
 import sys
 
-from nst_lib.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run `nst` and return its exit code, also if Ctrl-C comes while Python is still importing it."""
+    try:
+        from nst_lib import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("nst: stopped.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -67,7 +67,7 @@ class Backbone:
         x = ops.convert_to_tensor(pictures, dtype="float32")
         if len(x.shape) == 3:
             x = x[None]
-        x = ops.cast(x[..., ::-1] * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
+        x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
         if self.padding == "replicate":
             x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again
         activations = {}

@@ -16,7 +16,7 @@ VERSION = 1  # goes up when an older file can no longer be read
 
 def write(path: str | os.PathLike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:
     """Write a header (anything JSON can hold) and arrays. Raises CheckpointError if the disk does not take it."""
-    text = json.dumps({"version": VERSION} | header)
+    text = json.dumps({"version": VERSION} | header, default=lambda value: value.tolist())  # numpy's numbers and arrays
     with atomic_write(path, CheckpointError) as file:
         np.savez(file, header=np.frombuffer(text.encode(), dtype="uint8"), **arrays)  # type: ignore[arg-type]
     return Path(path)
@@ -36,7 +36,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes())
         version = header.pop("version")
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as problem:
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, RuntimeError, zipfile.BadZipFile) as problem:
         raise CheckpointError(f"{path} is not a checkpoint, or is damaged. Start without it.") from problem
     if version != VERSION:
         raise CheckpointError(

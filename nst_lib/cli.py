@@ -4,214 +4,236 @@ import argparse
 import importlib.metadata
 import json
 import os
-import platform
 import shlex
 import sys
 import time
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
+from nst_lib.engine import start_engine
+from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
+from nst_lib.files import atomic_write
+from nst_lib.images import FORMATS, MAX_PIXELS, load_image
+from nst_lib.terminal import paint_to_file, progress_bar
+from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
 
-from nst_lib.engine import PACKAGES, start_engine
-from nst_lib.errors import NSTError, PictureError, SettingsError
-from nst_lib.images import FORMATS, MAX_PIXELS, load_image, resize, save_image
-from nst_lib.weights import (
-    ARCHITECTURES,
-    DOWNLOADS,
-    POCKET_FILE,
-    cached_file,
-    fetch_weights,
-    layer_shapes,
-    read_weights,
-)
-
-CHECKPOINT_SECONDS = 60  # a longer run keeps a checkpoint on the disk, this often
+SIZE = 256
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `nst` and return its exit code: 0, 2 for a mistake of the user's, 130 after Ctrl-C."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    """Run `nst` and return its exit code.
+
+    0; 1 if `nst doctor` finds a fault; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
+    """
+    options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        print(end="", flush=True)
+        return code
     except NSTError as problem:
         print(f"nst: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nst: stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `nst layers | head -3`; what is still to be written has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="nst", description="Neural style transfer: photographs repainted as paintings."
+        prog="nst", description="Neural style transfer: photographs repainted as paintings.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"nst {importlib.metadata.version('nst_lib')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    paint = commands.add_parser(
-        "paint",
-        help="repaint a photograph in the manner of a painting",
-        description="Repaint a photograph in the manner of one or several paintings.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    paint.set_defaults(run=_paint)
-    paint.add_argument("content", metavar="CONTENT", help="the photograph")
-    paint.add_argument("styles", metavar="STYLE", nargs="+", help="the painting, or several to blend")
-    add = paint.add_argument
-    none: dict[str, Any] = {"default": argparse.SUPPRESS}  # options that mean something by being left out
-    add("-o", "--output", metavar="OUT", help="the picture to write (default: CONTENT_STYLE.png, here)", **none)
-    add("--shares", metavar="SHARE", nargs="+", type=float, help="how much of each of several paintings", **none)
-    add("--size", metavar="PIXELS", type=int, default=256, help="long side of the result")
-    add("--steps", metavar="N", type=int, help="budget: evaluations of the loss (default: 100)", **none)
-    add("--seconds", metavar="S", type=float, help="budget: seconds of optimisation, without start-up", **none)
-    add("--backbone", metavar="NAME", help=f"{', '.join(ARCHITECTURES)} (default: $NST_BACKBONE or pocket)", **none)
-    add("--weights", metavar="FILE", help="the network's weights, if not in the usual place", **none)
-    add("--content-weight", metavar="W", type=float, default=1.0, help="how much the photograph counts")
-    add("--style-weight", metavar="W", type=float, default=1.0, help="how much the painting counts")
-    add("--tv-weight", metavar="W", type=float, default=0.5, help="how much smoothness counts (total variation)")
-    add("--content-layers", metavar="LAYER", nargs="+", help="see `nst layers` (default: block4_conv2)", **none)
-    add("--style-layers", metavar="LAYER", nargs="+", help="(default: block1_conv1 to block5_conv1)", **none)
-    add("--style-loss", metavar="NAME", default="gram", help="gram or wasserstein")
-    add("--pooling", metavar="NAME", default="max", help="max or avg")
-    add("--optimizer", metavar="NAME", default="lbfgs", help="lbfgs or adam")
-    add("--learning-rate", metavar="R", type=float, default=0.03, help="Adam's")
-    add("--init", metavar="WHAT", default="content", help="start from content, noise, or a picture FILE")
-    add("--seed", metavar="N", type=int, default=0, help="of the noise")
-    add("--pyramid", metavar="N", type=int, help="number of sizes, coarse to fine (default: down to 256)", **none)
-    add("--no-sketch", dest="sketch", action="store_false", default=True, help="no first sketch by the pocket VGG")
-    add("--precision", metavar="NAME", default="auto", help="auto, float32 or bfloat16")
-    add("--resume", metavar="FILE", help="go on from a checkpoint of the same photograph and painting", **none)
-    add("--json", metavar="FILE", help="write losses, seconds and settings there", **none)
-    add("--max-pixels", metavar="N", type=int, default=MAX_PIXELS, help="refuse larger picture files")
+    _add_paint(commands)
 
     fetch = commands.add_parser(
-        "fetch", help="download the weights of VGG19 or VGG16", description=fetch_weights.__doc__
+        "fetch",
+        help="download the weights of VGG16 or VGG19",
+        description="Download a network's weights (58 MB for vgg16, 80 MB for vgg19) to where Keras keeps them, and check "
+        "them. An interrupted download goes on where it stopped; nothing is fetched twice.",
     )
     fetch.set_defaults(run=_fetch)
     fetch.add_argument("network", metavar="NETWORK", help=" or ".join(DOWNLOADS))
 
-    doctor = commands.add_parser("doctor", help="check this machine, a line each")
+    doctor = commands.add_parser("doctor", help="check this machine, a line each", description=_doctor.__doc__)
     doctor.set_defaults(run=_doctor)
 
-    layers = commands.add_parser("layers", help="list a network's layers and what each can see")
+    layers = commands.add_parser(
+        "layers", help="list a network's layers and what each can see", description=_layers.__doc__
+    )
     layers.set_defaults(run=_layers)
-    layers.add_argument("network", metavar="NETWORK", nargs="?", default="pocket", help=", ".join(ARCHITECTURES))
+    layers.add_argument(
+        "network", metavar="NETWORK", nargs="?", default="pocket", help=f"{', '.join(ARCHITECTURES)} (default: pocket)"
+    )
     return parser
 
 
-def _paint(options: argparse.Namespace) -> int:
-    settings = {name: value for name, value in vars(options).items() if name not in ("run", "content", "styles")}
-    output = Path(settings.pop("output", f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png"))
-    report, resume = settings.pop("json", None), settings.pop("resume", None)
-    max_pixels = settings.pop("max_pixels")
-    _check_output(output)
-    if report is not None and not Path(report).absolute().parent.is_dir():
-        raise SettingsError(f"cannot write {report}: the folder {Path(report).parent} does not exist. Make it first.")
+def _add_paint(commands: Any) -> None:
+    paint = commands.add_parser(
+        "paint",
+        help="repaint a photograph in the manner of a painting",
+        description="Repaint a photograph in the manner of one or several paintings.",
+        usage="nst paint CONTENT STYLE [STYLE ...] [-o OUT] [--size PIXELS] [options]",
+        epilog="examples:\n"
+        "  nst paint me.jpg wave.jpg\n"
+        "  nst paint me.jpg wave.jpg poppies.jpg --shares .7 .3 --size 512 -o me.png\n"
+        "  nst paint me.jpg wave.jpg --backbone vgg19 --seconds 300",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,  # what is not given has the default that `Painting` gives it
+        allow_abbrev=False,
+    )
+    paint.set_defaults(run=_paint)
+    paint.add_argument("content", metavar="CONTENT", help="the photograph")
+    paint.add_argument("styles", metavar="STYLE", nargs="+", help="the painting, or several to blend")
 
-    clock = _Clock()
-    content = load_image(options.content, max_pixels=max_pixels)
-    styles = [load_image(style, max_pixels=max_pixels) for style in options.styles]
-    if settings["init"] not in ("content", "noise"):
-        settings["init"] = load_image(settings["init"], max_pixels=max_pixels)
-    clock.lap("pictures")
-    start_engine()
-    from nst_lib import autodiff
-    from nst_lib.painting import Painting, paint
+    add = paint.add_argument_group("the picture").add_argument
+    add("-o", "--output", metavar="OUT", default=None, help="file to write (default: CONTENT_STYLE.png, here)")
+    add("--size", metavar="PIXELS", type=int, help=f"its long side (default: {SIZE})")
+    add("--shares", metavar="SHARE", nargs="+", type=_share, help="how much of each of several paintings")
+    add("--content-weight", metavar="W", type=float, help="how much the photograph counts (default: 1)")
+    add("--style-weight", metavar="W", type=float, help="how much the painting counts (default: 1)")
+    add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.5)")
+    add("--content-layers", metavar="LAYER", nargs="+", help="see `nst layers` (default: block4_conv2)")
+    add("--style-layers", metavar="LAYER", nargs="+", help="(default: the first of each block)")
+    add("--style-loss", choices=("gram", "wasserstein"), help="what of the painting is matched (default: gram)")
+    add("--init", metavar="WHAT", help="start from content, noise, or a picture FILE (default: content)")
+    add("--seed", metavar="N", type=int, help="of the noise (default: 0)")
 
-    clock.lap("engine")
+    add = paint.add_argument_group("the network").add_argument
+    add("--backbone", choices=tuple(ARCHITECTURES), help="(default: $NST_BACKBONE, or pocket)")
+    add("--weights", metavar="FILE", help="its weights, if not in the usual place")
+    add("--pooling", choices=("max", "avg"), help="(default: max)")
 
-    if resume is None:
-        painting = Painting(content, styles, **settings)
-    else:
-        painting = Painting.load(resume, settings.get("weights"))
-        painting.check_same_pictures(content, styles, resume)
-    clock.lap("network")
-    checkpoint = output.with_name(f"{output.stem}.checkpoint.npz")
-    saved = time.monotonic()
-    state = None
+    group = paint.add_argument_group("the optimisation")
+    add, budget = group.add_argument, group.add_mutually_exclusive_group().add_argument
+    budget("--steps", metavar="N", type=int, help="budget: evaluations of the loss (default: 100)")
+    budget("--seconds", metavar="S", type=float, help="budget: seconds, without start-up")
+    add("--optimizer", choices=("lbfgs", "adam"), help="(default: lbfgs)")
+    add("--learning-rate", metavar="R", type=float, help="of Adam (default: 0.03)")
+    add("--pyramid", metavar="N", type=int, help="sizes to go through, coarse to fine (default: from about 256 up)")
+    add("--no-sketch", dest="sketch", action="store_false", default=argparse.SUPPRESS,
+        help="no first sketch by the pocket VGG for another network")  # fmt: skip
+    add("--precision", choices=("auto", "float32", "bfloat16"), help="(default: auto, what is faster here)")
+
+    add = paint.add_argument_group("files").add_argument
+    add("--resume", metavar="FILE", default=None, help="go on from a checkpoint of the same pictures")
+    add("--json", metavar="FILE", default=None, help="write losses, seconds and settings there")
+    add("--max-pixels", metavar="N", type=int, default=MAX_PIXELS,
+        help=f"refuse larger pictures (default: {MAX_PIXELS})")  # fmt: skip
+
+
+def _share(text: str) -> float:
     try:
-        with tqdm(total=1000, bar_format="{desc}: {percentage:3.0f}%|{bar}| {postfix}", desc="painting") as bar:
-            for state in paint(painting, every=10 if autodiff.gpus() else 1):
-                done = state.seconds / max(state.seconds + state.eta, 1e-9)
-                bar.set_postfix_str(
-                    f"step {state.step}, {state.size[1]}x{state.size[0]} {state.backbone}, loss {state.loss:.3f}, "
-                    f"{state.eta:.0f} s left",
-                    refresh=False,
-                )
-                bar.update(round(1000 * done) - bar.n)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    painting.save(checkpoint)
-                    saved = time.monotonic()
-    except KeyboardInterrupt:
-        painting.save(checkpoint)
-        save_image(resize(painting.picture, painting.content.shape[:2]), output)
-        again = shlex.join(
-            ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
-        )
-        print(
-            f"nst: stopped at step {painting.step_count}. The picture so far is {output}. Go on with\n  {again}",
-            file=sys.stderr,
-        )
-        return 130
-    clock.lap("painting")
-    save_image(painting.picture, output)
-    checkpoint.unlink(missing_ok=True)
-    clock.lap("saving")
-    if report is not None:
-        _write_report(Path(report), options, painting, state, clock)
+        return float(text)
+    except ValueError:  # --shares takes all that follows it
+        hint = "Put the pictures before the options, or after ` -- `"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number. {hint}") from None
+
+
+def _paint(options: argparse.Namespace) -> int:
+    own = ("run", "content", "styles", "output", "resume", "json", "max_pixels")
+    settings = {name: value for name, value in vars(options).items() if name not in own}
+    output = Path(options.output or f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png")
+    checkpoint = output.parent / f"{output.stem}.checkpoint.npz"
+    _check_outputs(options, output, checkpoint)
+
+    times = {"start": time.perf_counter()}  # when each phase ended
+    size = None if options.resume else settings.setdefault("size", SIZE)
+    content, *styles = (
+        load_image(picture, size, max_pixels=options.max_pixels) for picture in (options.content, *options.styles)
+    )
+    if settings.get("init", "content") not in ("content", "noise"):
+        settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
+    times["pictures"] = time.perf_counter()
+    with progress_bar("starting the engine"):
+        start_engine()
+        from nst_lib.painting import Painting
+    times["engine"] = time.perf_counter()
+    with progress_bar("loading the network"):
+        if options.resume:
+            painting = Painting.load(options.resume, settings.pop("weights", None))
+            _check_settings(settings, painting, options.resume)
+            painting.check_same_pictures(content, styles, options.resume)
+        else:
+            painting = Painting(content, styles, **settings)
+    times["network"] = time.perf_counter()
+
+    stopped_by, state = paint_to_file(painting, output, checkpoint)
+    times["painting"] = time.perf_counter()
+    if stopped_by:
+        again = ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
+        again += ["--json", options.json] if options.json else []
+        again += ["--max-pixels", str(options.max_pixels)] if options.max_pixels != MAX_PIXELS else []
+        print(f"nst: stopped at step {painting.step_count}. The picture so far is {output}. Go on with\n"
+              f"  {shlex.join(again)}", file=sys.stderr)  # fmt: skip
+        return 128 + stopped_by
+    if options.json:
+        _write_report(options, painting, state, times)
     print(f"{output}: {painting.content.shape[1]} x {painting.content.shape[0]}, {painting.step_count} steps, "
-          f"{painting.timing.optimize:.1f} s of optimisation, {clock.total:.1f} s in all")  # fmt: skip
+          f"{painting.timing.optimize:.1f} s of optimisation, {times['painting'] - times['start']:.1f} s in all")  # fmt: skip
     return 0
 
 
-def _write_report(path: Path, options: argparse.Namespace, painting: Any, state: Any, clock: "_Clock") -> None:
-    from nst_lib.files import atomic_write
+def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) -> None:
+    """Say before the work what would be wrong after it."""
+    if output.suffix.lower() not in FORMATS:
+        raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
+    read = [options.content, *options.styles, *(vars(options).get(name) for name in ("init", "weights", "resume"))]
+    taken = {os.path.realpath(name) for name in read if name}
+    for path in (output, Path(options.json)) if options.json else (output,):
+        if os.path.realpath(path) in taken:
+            raise SettingsError(f"cannot write {path}: it is another of this command's files. Choose another name.")
+        taken.add(os.path.realpath(path))
+    for path in (output, checkpoint, *filter(None, [options.json])):
+        folder = Path(path).absolute().parent
+        if not folder.is_dir():
+            raise SettingsError(f"cannot write {path}: the folder {folder} does not exist. Make it first.")
+        if len(os.fsencode(os.path.basename(path))) > 255:
+            raise SettingsError(f"cannot write {path}: the name is too long.")
+        if os.path.isdir(path):
+            raise SettingsError(f"cannot write {path}: it is a folder. Give a file name inside it.")
+        if not os.access(folder, os.W_OK):
+            raise SettingsError(f"cannot write {path}: the folder {folder} is read-only. Choose another.")
 
-    phases = clock.laps | {key: asdict(painting.timing)[key] for key in ("targets", "compile", "optimize")}
-    phases["painting"] = max(0.0, phases["painting"] - sum(phases[key] for key in ("targets", "compile", "optimize")))
+
+def _check_settings(given: dict[str, Any], painting: Any, path: str) -> None:
+    """A checkpoint has its settings in it: accept the same again, but do not seem to accept others."""
+    known = painting.settings | painting.loss_weights
+    for name, value in given.items():
+        if name not in known or known[name] != value:
+            option = "no-sketch" if name == "sketch" else name.replace("_", "-")
+            setting = f", which is {known[name]} there" if name in known else ""
+            raise CheckpointError(f"{path} has its own --{option}{setting}. Leave the option out, or --resume.")
+
+
+def _write_report(options: argparse.Namespace, painting: Any, state: Any, times: dict[str, float]) -> None:
+    phases = {name: times[name] - times[before] for before, name in pairwise(times)}
+    within = {name: getattr(painting.timing, name) for name in ("targets", "compile", "optimize")}
+    phases["saving"] = max(0.0, phases.pop("painting") - sum(within.values()))
     report = {
         "content": options.content,
         "styles": options.styles,
         "losses": asdict(state) if state is not None else None,
-        "seconds": {key: round(value, 3) for key, value in phases.items()},
+        "seconds": {key: round(value, 3) for key, value in (within | phases).items()},
+        "init": "checkpoint" if options.resume else vars(options).get("init", "content"),
         "settings": painting.settings | painting.loss_weights,
         "engine": start_engine(),
         "version": importlib.metadata.version("nst_lib"),
     }
-    with atomic_write(path, SettingsError) as file:
+    with atomic_write(options.json, SettingsError) as file:
         file.write((json.dumps(report, indent=2) + "\n").encode())
 
 
-def _check_output(path: Path) -> None:
-    """Say before the work what would be wrong after it."""
-    if path.suffix.lower() not in FORMATS:
-        raise PictureError(f"cannot write {path}: a picture's name ends in one of {', '.join(FORMATS)}.")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise PictureError(
-            f"cannot write {path}: the folder {path.parent} does not exist. Make it first, or choose another."
-        )
-    if path.is_dir() or not os.access(folder, os.W_OK):
-        raise PictureError(f"cannot write {path}: the folder {path.parent} is read-only, or the name is a folder's.")
+def _doctor(_: argparse.Namespace) -> int:
+    """Check this machine, a line each: OK, FAIL, or -- (absent, but only needed for some things)."""
+    from nst_lib.doctor import check_machine
 
-
-class _Clock:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        self._started = self._last = time.perf_counter()
-        self.laps: dict[str, float] = {}
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name], self._last = now - self._last, now
-
-    @property
-    def total(self) -> float:
-        return self._last - self._started
+    return 0 if check_machine() else 1
 
 
 def _fetch(options: argparse.Namespace) -> int:
@@ -220,12 +242,9 @@ def _fetch(options: argparse.Namespace) -> int:
 
 
 def _layers(options: argparse.Namespace) -> int:
-    from nst_lib.errors import check_choice
-
+    """List a network's layers: channels, pixels between two activations, and the pixels that each depends on."""
     check_choice("backbone", options.network, ARCHITECTURES)
-    print(
-        f"{'layer':<14}{'channels':>9}{'stride':>8}{'sees':>7}   (sees: side in pixels of what one activation depends on)"
-    )
+    print(f"{'layer':<14}{'channels':>9}{'stride':>8}{'sees':>7}   default use")
     stride, sees = 1, 1
     for layer, (_, channels) in layer_shapes(options.network).items():
         if layer.endswith("_conv1") and layer != "block1_conv1":
@@ -234,60 +253,5 @@ def _layers(options: argparse.Namespace) -> int:
         sees += 2 * stride
         use = "content" if layer == "block4_conv2" else "style" if layer.endswith("_conv1") else ""
         print(f"{layer:<14}{channels:>9}{stride:>8}{sees:>7}   {use}".rstrip())
+    print("\nsees: the side in pixels of the square that one activation depends on")
     return 0
-
-
-def _doctor(_: argparse.Namespace) -> int:
-    """OK, FAIL or -- (absent, but only needed for some things), a line each."""
-    failures = 0
-
-    def line(ok: bool | None, name: str, text: str) -> None:
-        nonlocal failures
-        failures += ok is False
-        print(f"{'--' if ok is None else 'OK' if ok else 'FAIL':<5}{name:<16}{text}", flush=True)
-
-    python = platform.python_version()
-    line((3, 11) <= sys.version_info[:2] < (3, 14), "Python", f"{python} on {platform.system()} {platform.machine()}")
-    import psutil
-
-    memory = psutil.virtual_memory().available / 1e9
-    line(memory > 1.5, "free memory", f"{memory:.1f} GB (a 256 px picture takes about 1 GB)")
-    line(True, "cores", str(os.cpu_count()))
-    try:
-        read_weights(POCKET_FILE, "pocket")
-        line(True, "pocket VGG", "built in")
-    except NSTError as problem:
-        line(False, "pocket VGG", str(problem))
-    for network in DOWNLOADS:
-        path = cached_file(network)
-        line(
-            True if path.is_file() else None,
-            network.upper(),
-            str(path) if path.is_file() else f"not here; `nst fetch {network}`",
-        )
-    try:
-        start_engine()
-    except NSTError as problem:
-        line(False, "engine", str(problem))
-        return 1
-    from nst_lib import autodiff
-    from nst_lib.painting import Painting, paint
-
-    package = PACKAGES[autodiff.ENGINE]
-    keras_version = importlib.metadata.version("keras")
-    line(True, "engine", f"{package} {importlib.metadata.version(package)}, Keras {keras_version}")
-    line(True if autodiff.gpus() else None, "GPU", ", ".join(autodiff.gpus()) or "none; the pocket VGG needs none")
-    line(True, "precision", "bfloat16" if autodiff.bfloat16_pays() else "float32")
-    import numpy as np
-
-    noise = np.random.default_rng(0).uniform(size=(192, 256, 3)).astype("float32")
-    painting = Painting(noise, noise[:, ::-1].copy(), backbone="pocket", steps=8)
-    for _state in paint(painting):
-        pass
-    seconds = painting.timing.optimize / painting.step_count * 100 + painting.timing.compile + painting.timing.targets
-    line(True, "speed", f"about {seconds:.0f} s for a 256 px picture with the pocket VGG, after start-up")
-    return 1 if failures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

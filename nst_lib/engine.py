@@ -8,6 +8,7 @@ from nst_lib.errors import SettingsError
 
 # The package that brings each of Keras' engines.
 PACKAGES = {"tensorflow": "tensorflow", "torch": "torch", "jax": "jax"}
+_OTHERS = f"choose another: KERAS_BACKEND={' or '.join(PACKAGES)}."
 
 
 def start_engine() -> str:
@@ -17,10 +18,22 @@ def start_engine() -> str:
     the start fails.
 
     Raises:
-        SettingsError: if the engine is not installed.
+        SettingsError: if the engine is not installed, or not one of `PACKAGES`.
     """
-    if "keras" in sys.modules:
-        return sys.modules["keras"].backend.backend()
+    if "keras" not in sys.modules:
+        _check_known(os.environ.get("KERAS_BACKEND") or "tensorflow")  # here, as Keras would not say what is wrong
+        _import_quietly()
+    engine = sys.modules["keras"].backend.backend()
+    _check_known(engine)  # ~/.keras/keras.json can name one, too
+    return engine
+
+
+def _check_known(engine: str) -> None:
+    if engine not in PACKAGES:
+        raise SettingsError(f"the engine {engine!r} (from KERAS_BACKEND or keras.json) cannot paint: {_OTHERS}")
+
+
+def _import_quietly() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     with tempfile.TemporaryFile() as chatter:
@@ -30,17 +43,15 @@ def start_engine() -> str:
             import keras
 
             keras.ops.zeros(())  # makes the engine look for its devices, about which it also has something to say
-        except BaseException as problem:
+        except Exception as problem:
             chatter.seek(0)
             os.write(terminal, chatter.read())
             if not isinstance(problem, ImportError):
                 raise
-            name = os.environ.get("KERAS_BACKEND", "tensorflow")
+            name = os.environ.get("KERAS_BACKEND") or "tensorflow"
             raise SettingsError(
-                f"the engine {name} cannot be imported ({problem}). Install it with `pip install {PACKAGES.get(name, name)}`, "
-                f"or choose another: KERAS_BACKEND={' or '.join(PACKAGES)}."
+                f"the engine {name} cannot be imported ({problem}). Run `pip install {PACKAGES[name]}`, or {_OTHERS}"
             ) from problem
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-    return keras.backend.backend()

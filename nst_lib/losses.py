@@ -75,6 +75,7 @@ def wasserstein_distance(activations: Tensor, target: tuple[Tensor, Tensor, Tens
 
     |m - m_s|^2 + tr(C + C_s - 2 (C_s^1/2 C C_s^1/2)^1/2) (Olkin and Pukelsheim 1982), over |m_s|^2 + tr C_s. Where Gram
     matrices mix the two, this keeps mean and covariance apart, and penalises in proportion to distance, not its square.
+    Good to about 0.01 (see `_matrix_sqrt`), so that near 0 it may come out below it.
     """
     mean, covariance = moments(activations)
     target_mean, target_covariance, root = target
@@ -89,7 +90,7 @@ def _matrix_sqrt(matrix: Tensor) -> Tensor:
     """The root of a symmetric positive matrix by Newton and Schulz' iteration (Higham 2008, eq. 6.35): only products, so
     that its gradient is cheap and finite where an eigenvalue decomposition's is not."""
     identity = ops.eye(matrix.shape[0], dtype="float32")
-    scale = ops.sqrt(ops.sum(ops.square(matrix))) + 1e-12
+    scale = ops.sqrt(ops.sum(ops.square(matrix)) + 1e-24)  # below the root, or one colour's gradient would be NaN
     y, z = matrix / scale + 1e-6 * identity, identity
     for _ in range(SQRT_ITERATIONS):
         t = 1.5 * identity - 0.5 * ops.matmul(z, y)

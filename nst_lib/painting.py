@@ -5,7 +5,7 @@ the painting's style.
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,8 @@ def _assignable(name: str) -> Any:
 
     def assign(self: "Painting", value: Any) -> None:
         before = self.loss_weights
+        if name == "style_layer_weights":
+            value = dict.fromkeys(self.style_layers, 1.0) | dict(value)
         self.loss_weights = before | {name: value}
         try:
             self._check_weights()
@@ -190,6 +192,8 @@ class Painting:
             "tv_weight": tv_weight,
             "style_layer_weights": dict.fromkeys(self.style_layers, 1.0) | dict(style_layer_weights or {}),
         }
+        if not self.content_layers or not self.style_layers:
+            raise SettingsError("no layers given for the content or the style: name at least one for each.")
         self._check_weights()
         dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
         final = load_backbone(backbone, weights, pooling, padding, dtype)
@@ -214,9 +218,10 @@ class Painting:
             most += 1
         if pyramid is not None:
             check_number("pyramid", pyramid, whole=True, least=1)
-            if min(height, width) >> (pyramid - 1) < MIN_SIDE:
+            deepest = (min(height, width) // MIN_SIDE).bit_length()
+            if pyramid > deepest:
                 raise SettingsError(
-                    f"a pyramid of {pyramid} sizes is too deep for {width} x {height}: use at most {most}."
+                    f"a pyramid of {pyramid} sizes is too deep for {width} x {height}: use at most {deepest}."
                 )
         rungs = [(shift, coarse) for shift in reversed(range(pyramid or most))]
         if coarse is final:
@@ -464,21 +469,24 @@ def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:
         started = time.perf_counter()
         painting.step()
         due = painting.step_count % every == 0 or painting.level_finished
-        state = painting.state() if due else None
+        if due:
+            ops.convert_to_numpy(painting._loss)  # waits for the device
         elapsed = time.perf_counter() - started
         painting.timing.optimize += elapsed
         painting.timing.level += elapsed
-        if state is not None:
-            yield replace(state, seconds=painting.timing.optimize, eta=painting.eta)
+        if due or painting.finished:
+            yield painting.state()
 
 
-def stylize(content: np.ndarray, styles: np.ndarray | Sequence[np.ndarray], **settings: Any) -> np.ndarray:
+def stylize(
+    content: np.ndarray, styles: np.ndarray | Sequence[np.ndarray], *, progress: bool = True, **settings: Any
+) -> np.ndarray:
     """The short way: a photograph and a painting in, a picture out, with a progress bar between.
 
     Takes what `Painting` takes, and returns the picture, (h, w, 3) in [0, 1].
     """
     painting = Painting(content, styles, **settings)
-    with tqdm(total=painting.steps, desc="painting", leave=False) as bar:
+    with tqdm(total=painting.steps, desc="painting", leave=False, disable=not progress) as bar:
         for state in paint(painting):
             bar.update(state.step - bar.n)
             bar.set_postfix(loss=f"{state.loss:.3f}")

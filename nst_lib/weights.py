@@ -4,10 +4,12 @@ Nothing is downloaded unasked: `fetch_weights` (on the command line `nst fetch v
 """
 
 import hashlib
+import http.client
 import os
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +86,10 @@ def fetch_weights(network: str, *, timeout: float = 20.0, progress: bool = True)
     if path.is_file() and _md5(path) == md5:
         return path
     partial = path.with_name(path.name + ".part")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         _download(url, partial, timeout, progress)
-    except (urllib.error.URLError, OSError) as problem:
+    except (OSError, http.client.HTTPException) as problem:
         reason = getattr(problem, "reason", None) or problem
         raise WeightsError(
             f"could not download {network}: {reason}. What has arrived is kept; run the command again to go on. On a machine "
@@ -146,7 +148,7 @@ def read_weights(path: str | os.PathLike, network: str) -> LayerWeights:
     read = _read_npz if path.suffix == ".npz" else _read_keras
     try:
         arrays = read(path, network)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as problem:
         raise WeightsError(
             f"{path} could not be read as weights of {network}: {str(problem).splitlines()[0]} The file is damaged or of "
             "another network; delete it and fetch it again."

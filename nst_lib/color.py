@@ -1,0 +1,102 @@
+"""Whose colours? The photograph's kept, or the painting recoloured first, in the perceptual space Oklab (Ottosson 2020).
+
+Oklab is made so that equal distances look equal: lightness first, then green-red and blue-yellow.
+"""
+
+import numpy as np
+
+from nst_lib.errors import check_choice
+from nst_lib.images import check_picture, resize
+
+_RGB_TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+_CONES_TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+
+
+def to_oklab(picture: np.ndarray) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1] as Oklab: lightness in [0, 1], the two colour axes in about [-0.4, 0.4]; float64."""
+    srgb = check_picture(picture).astype("float64")
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return np.cbrt(linear @ _RGB_TO_CONES.T) @ _CONES_TO_LAB.T
+
+
+def from_oklab(lab: np.ndarray) -> np.ndarray:
+    """Oklab as a picture. Colours that sRGB does not have lose saturation until it has them, at the same lightness."""
+    lightness = np.clip(lab[..., :1], 0, 1)
+    low, high = np.zeros_like(lightness), np.ones_like(lightness)  # the share of its saturation that a pixel may keep
+    for _ in range(12):
+        share = (low + high) / 2
+        linear = _to_linear(lightness, lab[..., 1:] * share)
+        fits = ((linear >= -1e-4) & (linear <= 1 + 1e-4)).all(-1, keepdims=True)
+        low, high = np.where(fits, share, low), np.where(fits, high, share)
+    linear = _to_linear(lightness, lab[..., 1:])
+    fits = ((linear >= -1e-4) & (linear <= 1 + 1e-4)).all(-1, keepdims=True)
+    linear = np.clip(np.where(fits, linear, _to_linear(lightness, lab[..., 1:] * low)), 0, 1)
+    srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.clip(srgb, 0, 1).astype("float32")
+
+
+def _to_linear(lightness: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    cones = np.concatenate([lightness, colour], axis=-1) @ np.linalg.inv(_CONES_TO_LAB).T
+    return cones**3 @ np.linalg.inv(_RGB_TO_CONES).T
+
+
+def keep_colors(pastiche: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """The pastiche's lightness with the photograph's colours: luminance transfer (Gatys et al. 2017, section 5.2).
+
+    Args:
+        pastiche: (h, w, 3) in [0, 1].
+        content: the photograph; resized to the pastiche's shape.
+    """
+    lightness = to_oklab(pastiche)[..., :1]
+    colour = to_oklab(resize(content, pastiche.shape[:2]))[..., 1:]
+    return from_oklab(np.concatenate([lightness, colour], axis=-1))
+
+
+def match_colors(painting: np.ndarray, content: np.ndarray, method: str = "linear") -> np.ndarray:
+    """The painting with the photograph's palette, to be painted from (Gatys et al. 2017, section 5.1).
+
+    Args:
+        painting, content: pictures (h, w, 3) in [0, 1], of any sizes.
+        method: "linear" gives the painting's colours the mean and covariance of the photograph's by the map that moves them
+            least (Monge-Kantorovich: Pitie and Kokaram 2007); "histogram" gives each axis of Oklab the photograph's
+            distribution.
+    """
+    check_choice("method", method, ("linear", "histogram"))
+    source, target = to_oklab(painting), to_oklab(content)
+    pixels, wanted = source.reshape(-1, 3), target.reshape(-1, 3)
+    if method == "linear":
+        root = _matrix_power(_covariance(pixels), 0.5)
+        inverse = _matrix_power(_covariance(pixels), -0.5)
+        transport = inverse @ _matrix_power(root @ _covariance(wanted) @ root, 0.5) @ inverse
+        pixels = (pixels - pixels.mean(0)) @ transport.T + wanted.mean(0)
+    else:
+        pixels = np.stack([_match_axis(pixels[:, axis], wanted[:, axis]) for axis in range(3)], axis=-1)
+    return from_oklab(pixels.reshape(source.shape))
+
+
+def _covariance(pixels: np.ndarray) -> np.ndarray:
+    return np.cov(pixels.T) + 1e-8 * np.eye(3)  # one colour has none: the map then stays finite
+
+
+def _matrix_power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
+
+
+def _match_axis(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """`values` replaced, in order, by the quantiles of `wanted`; equal values stay equal."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    quantiles = (np.cumsum(counts) - counts / 2) / len(values)
+    return np.quantile(wanted, quantiles)[inverse]

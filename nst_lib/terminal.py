@@ -1,0 +1,109 @@
+"""Painting in a terminal, so that nothing is lost: a progress bar, checkpoints, Ctrl-C, a full disk."""
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from nst_lib.errors import CheckpointError, PictureError
+from nst_lib.images import resize, save_image
+
+if TYPE_CHECKING:  # not otherwise, as it starts the engine
+    from nst_lib.painting import Painting, PaintState
+
+CHECKPOINT_SECONDS = 60  # a longer run keeps a checkpoint on the disk, this often
+
+
+def progress_bar(doing: str) -> tqdm:
+    """A bar in a terminal, gone when done; nothing elsewhere, so as not to flood logs."""
+    layout = "{percentage:3.0f}%|{bar}| {desc}"
+    return tqdm(desc=doing, total=1000, bar_format=layout, leave=False, disable=None, dynamic_ncols=True)
+
+
+def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tuple[int | None, PaintState | None]":
+    """Run a painting to the end of its budget, or to Ctrl-C or SIGTERM, and save it.
+
+    A stopped painting also leaves a checkpoint. A finished one removes it.
+
+    Returns:
+        The number of the signal that stopped it, or None; the last state, or None where nothing was left to do.
+
+    Raises:
+        PictureError: if the picture cannot be written there; the message says where it is instead.
+        CheckpointError: if a stopped painting's checkpoint cannot be written; the picture has been.
+    """
+    with _noted_signals() as signals:
+        state = _run(painting, checkpoint, signals)
+        if painting.finished:
+            _save_picture(painting, output, checkpoint)
+            checkpoint.unlink(missing_ok=True)
+            return None, state
+        try:
+            painting.save(checkpoint)
+        finally:
+            _save_picture(painting, output, checkpoint)
+        return signals[0], state
+
+
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """A list to which Ctrl-C and SIGTERM are added, instead of breaking into a step or into the saving of a file."""
+    noted: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        if not noted:
+            os.write(2, b"\nnst: stopping after this step ...\n")  # `print` cannot bear to be interrupted by `print`
+        noted.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(painting: "Painting", checkpoint: Path, signals: list[int]) -> "PaintState | None":
+    from nst_lib import autodiff
+    from nst_lib.painting import paint
+
+    state, saved = None, time.monotonic()
+    with progress_bar("measuring the pictures, compiling") as bar:
+        for state in paint(painting, every=10 if autodiff.gpus() else 1):
+            text = _describe(state)
+            bar.set_description_str(text, refresh=False)
+            bar.update(round(1000 * state.seconds / max(state.seconds + state.eta, 1e-9)) - bar.n)
+            if signals:
+                break
+            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                saved = time.monotonic()
+                if bar.disable:
+                    print(text, file=sys.stderr)
+                try:
+                    painting.save(checkpoint)
+                except CheckpointError as problem:
+                    bar.write(f"nst: painting on, but {problem}", file=sys.stderr)
+    return state
+
+
+def _describe(state: "PaintState") -> str:
+    step = f"{state.step}/{state.steps}" if state.steps else str(state.step)
+    left = tqdm.format_interval(round(state.eta))
+    return f"step {step}, {state.size[1]}x{state.size[0]} {state.backbone}, loss {state.loss:.3f}, {left} left"
+
+
+def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
+    picture = resize(painting.picture, painting.content.shape[:2])
+    try:
+        save_image(picture, output)
+    except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another
+        spare = save_image(picture, Path(tempfile.mkdtemp(prefix="nst-"), output.name))
+        also = f", and the checkpoint {checkpoint} is kept" if checkpoint.is_file() else ""
+        raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem

@@ -1,0 +1,40 @@
+"""What the tests share: two small pictures, and the real weights beside the repository where there are any."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# PyTorch's threads wait for each other in a busy loop: with other work on the cores, a step takes thirty times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# JAX compiles the same step for one test after another, four seconds each time, unless it keeps what it has compiled.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+@pytest.fixture(autouse=True)
+def default_backbone(monkeypatch):
+    """The pocket VGG is the default, whatever the environment of whoever runs the tests says."""
+    monkeypatch.delenv("NST_BACKBONE", raising=False)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder beside the repository with the weights of the real VGG16 and VGG19."""
+    folder = ROOT.parent / "shared"
+    if not (folder / "weights").is_dir():
+        pytest.skip(f"needs the real VGG weights in {folder}, which are not part of the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    """A photograph (64, 64, 3) and a painting (48, 64, 3)."""
+    from nst_lib.images import crop_to_fit, load_image
+
+    photograph = crop_to_fit(load_image(ROOT / "data/content/chelsea_cat.jpg"), 64, 64)
+    painting = crop_to_fit(load_image(ROOT / "data/style/hokusai_great_wave.jpg"), 48, 64)
+    return photograph, painting

@@ -1,0 +1,132 @@
+"""The notebooks' figures: laid out as promised, in colours that everybody can tell apart, readable on any background."""
+
+import io
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib", reason="figures come with the extra course")
+pytest.importorskip("IPython", reason="figures come with the extra course")
+
+from PIL import Image
+
+from nst_lib import figures
+from nst_lib.errors import PictureError, SettingsError
+
+BLACK, GREY = np.zeros((40, 60, 3), "float32"), np.full((90, 60, 3), 0.5, "float32")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The matplotlib figures that were drawn, in order."""
+    kept, image = [], figures._image
+    monkeypatch.setattr(figures, "_image", lambda figure, *rest: kept.append(figure) or image(figure, *rest))
+    return kept
+
+
+def pixels(image):
+    return np.asarray(Image.open(io.BytesIO(image.data)).convert("RGB")) / 255
+
+
+def run(sizes=((40, 60),) * 4):
+    """States as `paint` yields them, in a run of content weight 2 and style weight 3."""
+    return [
+        SimpleNamespace(
+            step=i, size=size, content=0.1 * i, style={"a": 1 / i, "b": 3 / i}, loss=0.2 * i + 3 * 30 * 2 / i
+        )
+        for i, size in enumerate(sizes, start=1)
+    ]
+
+
+def test_pictures_of_a_row_are_equally_high_and_fill_the_width():
+    shown = pixels(figures.show_pictures([BLACK, GREY], width=400))
+    dark = shown.mean(axis=2) < 0.7  # the gap between them is white
+    assert shown.shape[1] == 400
+    assert dark[:, 5].mean() > 0.95 and dark[:, -5].mean() > 0.95
+    columns = dark.mean(axis=0) > 0.5
+    assert abs((~columns).sum() - figures.GAP) <= 3
+
+
+def test_pictures_keep_their_shape_and_colour():
+    shown = pixels(figures.show_pictures([GREY], width=300))
+    assert abs(shown.shape[0] / shown.shape[1] - 90 / 60) < 0.02 or shown.shape[0] == 400
+    assert abs(shown.mean() - 0.5) < 0.02
+
+
+def test_rows_have_as_many_pictures_as_asked_for(drawn):
+    figures.show_pictures([BLACK] * 5, list("abcde"), columns=3)
+    (figure,) = drawn
+    tops = [round(axes.get_position().y1, 3) for axes in figure.axes]
+    assert len(set(tops[:3])) == len(set(tops[3:])) == 1 and tops[0] > tops[3]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list("abcde")
+
+
+def test_long_titles_stay_above_their_picture(drawn):
+    figures.show_pictures([BLACK, GREY, BLACK], ["x", "a title much longer than the picture below it is wide", "y"])
+    (figure,) = drawn
+    figure.draw_without_rendering()
+    title, neighbour = figure.axes[1]._left_title, figure.axes[2]
+    assert title.get_window_extent().x1 < neighbour.get_window_extent().x0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "0 pictures"),
+        (([BLACK], ["a", "b"]), "1 pictures and 2 titles"),
+    ],
+)
+def test_what_cannot_be_laid_out_is_refused(arguments, message):
+    with pytest.raises(SettingsError, match=message):
+        figures.show_pictures(*arguments)
+
+
+def test_other_mistakes_are_named():
+    with pytest.raises(SettingsError, match="columns is 0"):
+        figures.show_pictures([BLACK], columns=0)
+    with pytest.raises(PictureError, match="from 0 to 255"):
+        figures.show_pictures([BLACK, np.linspace(0, 255, 3 * 64 * 64).reshape(64, 64, 3)])
+    with pytest.raises(SettingsError, match="no states"):
+        figures.plot_losses([])
+
+
+def test_every_figure_can_be_read_aloud():
+    assert figures.show_pictures([BLACK, GREY], ["night", "fog"]).alt == "Pictures: night; fog"
+    assert figures.show_pictures([BLACK], alt="a cat").alt == "a cat"
+    assert "total from 1.8e+02 to 46" in figures.plot_losses(run(), content_weight=2, style_weight=3).alt
+
+
+def test_parts_of_the_loss_add_up(drawn):
+    states = run()
+    figures.plot_losses(states, content_weight=2, style_weight=3)
+    lines = {line.get_label(): line for line in drawn[0].axes[0].lines}
+    assert list(lines) == ["total", "content", "30 × style"]
+    total, content, style = (np.asarray(line.get_ydata()) for line in lines.values())
+    np.testing.assert_allclose(content + style, total)
+    assert [line.get_color() for line in lines.values()] == [figures.COLORS[n] for n in ("total", "content", "style")]
+    assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in lines.values()}) == 3
+
+
+def test_a_new_size_is_marked(drawn):
+    figures.plot_losses(run([(20, 30), (20, 30), (40, 60), (40, 60)]))
+    *_, mark = drawn[0].axes[0].lines
+    assert list(mark.get_xdata()) == [3, 3]
+
+
+def test_colours_differ_in_lightness_and_stand_out_from_white():
+    def luminance(colour):
+        channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+        return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ [
+            0.2126,
+            0.7152,
+            0.0722,
+        ]
+
+    values = {name: luminance(colour) for name, colour in figures.COLORS.items()}
+    assert all(1.05 / (value + 0.05) > 3 for value in values.values()), values  # WCAG 2.1, 1.4.11
+    assert len({str(dashes) for dashes in figures.DASHES.values()}) == 3
+
+
+def test_background_is_white_in_any_theme():
+    assert (pixels(figures.plot_losses(run()))[:3] > 0.99).all()
