@@ -10,6 +10,7 @@ TORCH := 2.13.0# for the engines' lock: newer ones are gigabytes of CUDA librari
 PHOTO ?= data/content/chelsea_cat.jpg
 STYLE ?= data/style/hokusai_great_wave.jpg
 SIZE ?= 256
+NST_BUDGET ?= 0.3# the share of their full computing time that notebooks take when tested
 DEV_EXTRAS := course,test,lint,bench
 ENGINE_EXTRAS := test,torch,jax
 LOCK_EXTRAS := $(DEV_EXTRAS),runtime
@@ -53,16 +54,14 @@ endif
 
 test: $(VENV)/.dev ## every test: the library's, then the notebooks'
 	$(VENV)/bin/python -m pytest
-	$(if $(NOTEBOOKS),$(VENV)/bin/python -m pytest --nbval notebooks)
+	$(if $(NOTEBOOKS),NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest --nbval notebooks)
 
 test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, without TensorFlow
 	KERAS_BACKEND=torch .venv-engines/bin/python -m pytest tests
 	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest tests
 
-# PYTEST_CURRENT_TEST makes the kernel print C++ log lines to the terminal, as it does under nbval, not into cells.
 notebooks: $(VENV)/.dev ## run the notebooks and store their output
-	PYTEST_CURRENT_TEST=1 $(VENV)/bin/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.timeout=600 \
-	  --ExecutePreprocessor.store_widget_state=False --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(VENV)/bin/python tools/make_notebooks.py
 
 gallery: $(VENV)/.dev ## paint the README's pictures again
 	$(VENV)/bin/python tools/make_gallery.py

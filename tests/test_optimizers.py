@@ -20,10 +20,18 @@ def objective_of(function):
     return lambda x: autodiff.value_and_gradient(lambda x: (function(x), ops.zeros(())), x)
 
 
+def tensor(array):
+    return ops.convert_to_tensor(np.asarray(array, dtype="float32"))
+
+
+def step_of(optimizer, objective):
+    """One step, compiled: from a state to the next and the loss."""
+    return autodiff.compile_function(lambda state: optimizer.step(objective, state)[:2])
+
+
 def minimise(optimizer, function, x, steps):
     """Run an optimiser from `x`. Returns the losses it saw, and every state after `start`, as arrays."""
-    step = autodiff.compile_function(lambda state: optimizer.step(objective_of(function), state)[:2])
-    state = optimizer.start(ops.convert_to_tensor(np.asarray(x, dtype="float32")))
+    step, state = step_of(optimizer, objective_of(function)), optimizer.start(tensor(x))
     losses, states = [], []
     for _ in range(steps):
         state, loss = step(state)
@@ -38,7 +46,7 @@ def evaluations_of_scipy(function, x, most):
     losses = []
 
     def value_and_gradient(flat):
-        loss, _, gradient = compiled(ops.convert_to_tensor(flat.reshape(x.shape).astype("float32")))
+        loss, _, gradient = compiled(tensor(flat.reshape(x.shape)))
         losses.append(float(loss))
         return losses[-1], ops.convert_to_numpy(gradient).ravel().astype("float64")
 
@@ -90,7 +98,7 @@ def test_textbook_lbfgs_on_a_style_loss_is_as_good_as_scipys_and_the_preconditio
     textbook, _ = minimise(LBFGS(preconditioned=False), style_loss, start, 50)
     scipys = evaluations_of_scipy(style_loss, start, 50)
     assert textbook[0] == pytest.approx(scipys[0], rel=1e-4)
-    for evaluations in (10, 20, 50):
+    for evaluations in (30, 50):
         assert textbook[:evaluations].min() <= 1.1 * scipys[:evaluations].min()
     ours, _ = minimise(LBFGS(), style_loss, start, 50)
     assert np.argmax(ours <= textbook.min()) in range(1, 45)
@@ -101,21 +109,23 @@ def test_lbfgs_finds_minima_that_lie_outside_the_box_at_its_wall(preconditioned)
     goal = np.random.default_rng(0).uniform(-1, 2, (1, 4, 5, 3)).astype("float32")
     steepness = np.random.default_rng(1).uniform(1, 50, goal.shape).astype("float32")
     start = np.full_like(goal, 0.5)
-    _, states = minimise(LBFGS(preconditioned=preconditioned), lambda x: ops.sum(steepness * (x - goal) ** 2), start, 60)
+    steep, far = tensor(steepness), tensor(goal)
+    _, states = minimise(LBFGS(preconditioned=preconditioned), lambda x: ops.sum(steep * (x - far) ** 2), start, 60)
     np.testing.assert_allclose(states[-1]["best"], np.clip(goal, 0, 1), atol=1e-3)
 
 
 @BOTH
 def test_lbfgs_on_a_coupled_problem_with_walls_is_as_good_as_scipys_exact_solution(preconditioned):
     rng = np.random.default_rng(0)
-    matrix, goal = rng.normal(size=(40, 36)).astype("float32"), rng.normal(size=40).astype("float32")
-    exact = scipy.optimize.lsq_linear(matrix, goal, bounds=(0, 1)).cost
+    matrix, goal = rng.normal(size=(40, 36)).astype("float32"), rng.normal(size=(40, 1)).astype("float32")
+    tensors = tensor(matrix), tensor(goal)
+    exact = scipy.optimize.lsq_linear(matrix.astype("float64"), goal[:, 0].astype("float64"), bounds=(0, 1)).cost
 
     def cost(x):
-        return 0.5 * ops.sum((ops.matmul(ops.convert_to_tensor(matrix), ops.reshape(x, (36,))) - goal) ** 2)
+        return 0.5 * ops.sum((ops.matmul(tensors[0], ops.reshape(x, (36, 1))) - tensors[1]) ** 2)
 
-    losses, _ = minimise(LBFGS(preconditioned=preconditioned), cost, np.full((1, 3, 4, 3), 0.5), 150)
-    assert losses.min() == pytest.approx(exact, rel=1e-3)
+    losses, _ = minimise(LBFGS(preconditioned=preconditioned), cost, np.full((1, 3, 4, 3), 0.5), 60)
+    assert losses.min() == pytest.approx(exact, rel=1e-4)
 
 
 @BOTH
@@ -123,13 +133,13 @@ def test_lbfgs_on_a_coupled_problem_with_walls_is_as_good_as_scipys_exact_soluti
 def test_lbfgs_survives_wrong_curvature_and_never_leaves_the_box_or_gets_worse(preconditioned, seed):
     """A landscape of hills and valleys, where many steps meet negative curvature and a wall."""
     rng = np.random.default_rng(seed)
-    height, phase, wave = (rng.uniform(low, high, (1, 5, 6, 3)).astype("float32") for low, high in
-                           ((0.1, 3), (0, 6), (5, 15)))  # fmt: skip
+    height, phase, wave = (rng.uniform(*ends, (1, 5, 6, 3)).astype("float32") for ends in ((0.1, 3), (0, 6), (5, 15)))
+    tensors = tensor(height), tensor(wave), tensor(phase)
     losses, states = minimise(
         LBFGS(preconditioned=preconditioned),
-        lambda x: ops.sum(height * ops.sin(wave * x + phase)),
+        lambda x: ops.sum(tensors[0] * ops.sin(tensors[1] * x + tensors[2])),
         rng.uniform(size=(1, 5, 6, 3)),
-        60,
+        150,
     )
     best = [np.sum(height * np.sin(wave * state["best"] + phase)) for state in states]
     assert all(after <= before + 1e-4 for before, after in zip(best, best[1:], strict=False))
@@ -145,17 +155,18 @@ def test_lbfgs_survives_wrong_curvature_and_never_leaves_the_box_or_gets_worse(p
 
 def test_a_step_that_makes_it_worse_is_taken_back_and_shortened():
     start = ops.full((1, 4, 4, 3), 0.51)
-    optimizer, objective = LBFGS(), objective_of(lambda x: 1000 * ops.sum((x - 0.5) ** 2))
-    first, loss, _ = optimizer.step(objective, optimizer.start(start))
+    optimizer = LBFGS()
+    step = step_of(optimizer, objective_of(lambda x: 1000 * ops.sum((x - 0.5) ** 2)))
+    first, loss = step(optimizer.start(start))
     tried = ops.convert_to_numpy(first["x"])
     np.testing.assert_allclose(tried, 0.46, atol=1e-3)  # first_move, beyond the valley
-    second, worse, _ = optimizer.step(objective, first)
+    second, worse = step(first)
     assert float(worse) > float(loss) == float(second["loss"])
     np.testing.assert_array_equal(ops.convert_to_numpy(second["best"]), ops.convert_to_numpy(start))
     retried = ops.convert_to_numpy(second["x"])
     np.testing.assert_array_less(tried, retried)
     np.testing.assert_array_less(retried, 0.51)
-    third, better, _ = optimizer.step(objective, second)
+    third, better = step(second)
     assert float(better) < float(loss)
     np.testing.assert_array_equal(ops.convert_to_numpy(third["best"]), retried)
 
@@ -165,19 +176,20 @@ def test_lbfgs_forgets_what_misleads_it_and_goes_on(misleading):
     def valley(x):
         return ops.sum((1 + ops.arange(48, dtype="float32")) * (ops.reshape(x, (48,)) - 0.4) ** 2)
 
-    optimizer, truth = LBFGS(), objective_of(valley)
+    def lie(x):
+        return tensor(misleading), ops.zeros(()), ops.zeros_like(x)
+
+    optimizer = LBFGS()
+    true_step, false_step = step_of(optimizer, objective_of(valley)), step_of(optimizer, lie)
     state = optimizer.start(ops.full((1, 4, 4, 3), 0.6))
     for _ in range(4):
-        state, loss, _ = optimizer.step(truth, state)
+        state, _ = true_step(state)
     best, known = ops.convert_to_numpy(state["best"]), ops.convert_to_numpy(state["curvatures"])
     assert (known > 0).sum() >= 2
 
-    def lie(x):
-        return ops.convert_to_tensor(misleading, dtype="float32"), ops.zeros(()), ops.zeros_like(x)
-
     lengths = []
     for _ in range(12):
-        state, _, _ = optimizer.step(lie, state)
+        state, _ = false_step(state)
         lengths.append(float(state["length"]))
         np.testing.assert_array_equal(ops.convert_to_numpy(state["best"]), best)
         assert np.isfinite(ops.convert_to_numpy(state["x"])).all()
@@ -189,16 +201,16 @@ def test_lbfgs_forgets_what_misleads_it_and_goes_on(misleading):
     np.testing.assert_allclose(direction, -gradient * optimizer.first_move / np.abs(gradient).max(), rtol=1e-5)
     before = float(state["loss"])
     for _ in range(40):
-        state, loss, _ = optimizer.step(truth, state)
+        state, _ = true_step(state)
     assert float(state["loss"]) < 0.01 * before
     np.testing.assert_allclose(ops.convert_to_numpy(state["best"]), 0.4, atol=0.02)
 
 
 def test_restarting_lbfgs_keeps_the_picture_and_nothing_else():
     optimizer = LBFGS()
-    state = optimizer.start(ops.full((1, 4, 4, 3), 0.6))
+    step, state = step_of(optimizer, objective_of(rosenbrock)), optimizer.start(ops.full((1, 4, 4, 3), 0.6))
     for _ in range(4):
-        state, _, _ = optimizer.step(objective_of(rosenbrock), state)
+        state, _ = step(state)
     again = optimizer.restart(state)
     np.testing.assert_array_equal(ops.convert_to_numpy(again["x"]), ops.convert_to_numpy(state["best"]))
     assert float(again["loss"]) == np.inf
@@ -216,7 +228,7 @@ def test_ten_steps_of_adam_against_numpy():
     rng = np.random.default_rng(0)
     x, goal = rng.uniform(size=(1, 4, 5, 3)), rng.uniform(-0.3, 1.3, (1, 4, 5, 3))
     steepness = rng.uniform(0.1, 10, x.shape)
-    tensor_goal, tensor_steepness = (ops.convert_to_tensor(a.astype("float32")) for a in (goal, steepness))
+    tensor_goal, tensor_steepness = (tensor(array) for array in (goal, steepness))
     losses, states = minimise(
         Adam(learning_rate=0.05), lambda x: ops.sum(tensor_steepness * (x - tensor_goal) ** 2), x, 10
     )
@@ -251,15 +263,18 @@ def test_going_on_with_a_larger_picture(optimizer):
     def smooth(x):  # a mean, so that a pixel's share falls as the picture grows, as it does in a style loss
         return ops.mean((x - 0.5) ** 2)
 
-    state = optimizer.start(ops.convert_to_tensor(np.linspace(0.1, 0.3, 48, dtype="float32").reshape(1, 4, 4, 3)))
-    for _ in range(5):
-        state, before, _ = optimizer.step(objective_of(smooth), state)
+    step, state = (
+        step_of(optimizer, objective_of(smooth)),
+        optimizer.start(tensor(np.linspace(0.1, 0.3, 48).reshape(1, 4, 4, 3))),
+    )
+    for _ in range(2):
+        state, _ = step(state)
     larger = optimizer.resize(state, lambda x: ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2), 4.0)
     shown = ops.convert_to_numpy(state["best"]).repeat(2, axis=1).repeat(2, axis=2)
     for key in ("x", "best"):
         np.testing.assert_allclose(ops.convert_to_numpy(larger[key]), shown, atol=1e-6)
-    after, loss, _ = optimizer.step(objective_of(smooth), larger)
-    assert float(loss) <= float(before) * 1.2
+    after, loss = step(larger)
+    assert float(loss) == pytest.approx(np.mean((shown - 0.5) ** 2), rel=1e-5)
     moved = ops.convert_to_numpy(after["x"]) - shown
     assert 0.01 < moved.max() < 0.1 and moved.min() > -1e-3  # a step of usual length, the right way
 
@@ -280,14 +295,14 @@ def test_the_preconditioner_divides_every_frequency_by_its_curvature():
             frequency = np.hypot(u / 20, v / 28)  # cycles per pixel
             spectrum[u, v] /= [np.interp(frequency, FREQUENCIES, row) for row in CURVATURE]
     expected = scipy.fft.idctn(spectrum, axes=(0, 1), norm="ortho") @ COLOUR_AXES.T
-    ours = precondition(ops.convert_to_tensor(gradient[None].astype("float32")))
+    ours = precondition(tensor(gradient[None]))
     np.testing.assert_allclose(ops.convert_to_numpy(ours)[0], expected, atol=1e-4)
 
 
 def test_the_preconditioner_is_symmetric_and_positive_definite():
     shape = (5, 4, 3)
     columns = [
-        ops.convert_to_numpy(precondition(ops.convert_to_tensor(unit.reshape(1, *shape)))).ravel()
+        ops.convert_to_numpy(precondition(tensor(unit.reshape(1, *shape)))).ravel()
         for unit in np.eye(60, dtype="float32")
     ]
     matrix = np.array(columns)
@@ -300,5 +315,5 @@ def test_the_preconditioner_is_symmetric_and_positive_definite():
 @pytest.mark.parametrize("axis", range(3))
 def test_the_preconditioner_keeps_one_colour_one_colour(axis):
     flat = np.broadcast_to(COLOUR_AXES[:, axis], (1, 6, 9, 3)).astype("float32")
-    scaled = ops.convert_to_numpy(precondition(ops.convert_to_tensor(flat)))
+    scaled = ops.convert_to_numpy(precondition(tensor(flat)))
     np.testing.assert_allclose(scaled, flat / CURVATURE[axis][0], rtol=1e-3, atol=1e-4)

@@ -1,0 +1,64 @@
+"""Starting the engine, in processes of their own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nst_lib.engine import PACKAGES
+
+
+def run(script: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run Python on `script`, with nothing in the environment that would quieten an engine."""
+    inherited = {key: value for key, value in os.environ.items() if key != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env=inherited | environment, timeout=120
+    )
+
+
+def test_the_engine_starts_without_a_word_and_says_its_name():
+    result = run("from nst_lib.engine import start_engine; print(start_engine(), start_engine())")
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    assert result.stderr == "" and result.returncode == 0
+    assert result.stdout == f"{name} {name}\n"
+
+
+def test_names_of_the_package_start_it_when_they_are_used():
+    script = (
+        "import sys, nst_lib; nst_lib.load_image, nst_lib.SettingsError; print('keras' in sys.modules); "
+        "nst_lib.gram_matrix; print('keras' in sys.modules)"
+    )
+    result = run(script)
+    assert result.stdout == "False\nTrue\n" and result.stderr == ""
+
+
+def test_what_is_written_to_stderr_afterwards_is_seen():
+    result = run("from nst_lib.engine import start_engine; start_engine(); import os; os.write(2, b'seen')")
+    assert result.stderr == "seen"
+
+
+def test_a_missing_engine_is_a_sentence():
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if not missing:
+        pytest.skip("all three engines are installed")
+    script = (
+        "import nst_lib\ntry: nst_lib.load_backbone()\nexcept nst_lib.SettingsError as problem: print(problem)\n"
+        "import os; os.write(2, b'|')"
+    )
+    result = run(script, KERAS_BACKEND=missing[0])
+    assert f"the engine {missing[0]} cannot be imported" in result.stdout
+    assert f"Run `pip install {missing[0]}`" in result.stdout
+    assert "KERAS_BACKEND=tensorflow or torch or jax" in result.stdout
+    assert "Traceback" not in result.stderr and result.stderr.endswith("|")
+
+
+@pytest.mark.parametrize("name", ["tensorflw", "numpy"])
+def test_an_unknown_engine_is_a_sentence(name):
+    script = (
+        "import nst_lib\ntry: nst_lib.load_backbone()\nexcept nst_lib.SettingsError as problem: print(problem)\n"
+    )
+    result = run(script, KERAS_BACKEND=name)
+    assert f"the engine '{name}'" in result.stdout and "KERAS_BACKEND=tensorflow or torch or jax" in result.stdout
+    assert result.stderr == ""

@@ -1,0 +1,76 @@
+"""Scores against the distances worked out in NumPy."""
+
+import numpy as np
+import oracles
+import pytest
+
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.errors import PictureError, SettingsError
+from nst_lib.images import resize
+from nst_lib.metrics import Score, score
+from nst_lib.weights import POCKET_FILE
+
+
+def test_a_score_against_numpy(pair):
+    photograph, painting = pair
+    pastiche = np.clip(photograph + np.random.default_rng(0).normal(0, 0.2, photograph.shape), 0, 1).astype("float32")
+    measured = score(pastiche, photograph, painting)
+    seen, content, style = (oracles.vgg(p, np.load(POCKET_FILE)) for p in (pastiche, photograph, painting))
+    assert measured.content == pytest.approx(
+        oracles.relative_error(seen[CONTENT_LAYER], content[CONTENT_LAYER]), rel=1e-3
+    )
+    distances = [
+        oracles.relative_error(oracles.gram(seen[layer]), oracles.gram(style[layer])) for layer in STYLE_LAYERS
+    ]
+    assert measured.style == pytest.approx(np.mean(distances), rel=1e-3)
+    assert measured.total == pytest.approx(measured.content + 30 * measured.style)
+
+
+def test_the_photograph_has_its_content_and_the_painting_its_style(pair):
+    photograph, painting = pair
+    untouched = score(photograph, photograph, painting)
+    assert untouched.content == 0 and untouched.style > 0.1
+    copied = score(painting, resize(photograph, (48, 64)), painting)
+    assert copied.style == pytest.approx(0, abs=1e-6) and copied.content > 0.1
+
+
+def test_the_photograph_and_the_painting_are_brought_to_the_size_of_the_pastiche(pair):
+    photograph, painting = pair
+    small = resize(photograph, 40)
+    expected = score(small, small, resize(painting, 40), load_backbone("pocket"))
+    measured = score(small, photograph, painting, "pocket")
+    assert measured == expected and isinstance(measured, Score)
+
+
+@pytest.mark.parametrize("shape, original", [((43, 64), (427, 640)), ((64, 43), (640, 427)), ((32, 47), (200, 297))])
+def test_a_shape_that_differs_by_rounding_is_the_same(shape, original):
+    rng = np.random.default_rng(0)
+    pastiche, photograph = (rng.uniform(size=(*size, 3)).astype("float32") for size in (shape, original))
+    assert np.isfinite(score(pastiche, photograph, photograph).total)
+
+
+@pytest.mark.parametrize("shape", [(48, 64), (64, 58), (32, 64)])
+def test_another_shape_is_another_photograph(pair, shape):
+    with pytest.raises(PictureError, match=f"the pastiche is {shape[1]} x {shape[0]} and the photograph 64 x 64"):
+        score(resize(pair[0], shape), pair[0], pair[1])
+
+
+def test_what_is_no_picture_is_named(pair):
+    photograph, painting = pair
+    for wrong, name in ((0, "the pastiche"), (1, "the photograph"), (2, "the painting")):
+        pictures = [photograph, photograph, painting]
+        pictures[wrong] = pictures[wrong] * 255
+        with pytest.raises(PictureError, match=f"{name} has values from .* to .*expected 0 to 1"):
+            score(*pictures)
+
+
+def test_an_unknown_judge(pair):
+    with pytest.raises(SettingsError, match="unknown backbone 'vgg61': did you mean vgg16"):
+        score(pair[0], *pair, backbone="vgg61")
+
+
+def test_the_real_vgg16_as_judge(pair, shared):
+    path = shared / "weights" / "vgg16_to_block5_conv1.npz"
+    by_name = score(pair[0], *pair, "vgg16", path)
+    assert by_name == score(pair[0], *pair, load_backbone("vgg16", path))
+    assert by_name.content == 0 and by_name.style != score(pair[0], *pair).style
