@@ -18,14 +18,13 @@ from tqdm.auto import tqdm
 from nst_lib import autodiff, checkpoints
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
-from nst_lib.images import MIN_SIDE, check_picture, resize
-from nst_lib.losses import STYLE_GAIN, STYLE_LOSSES, relative_error, total_variation
+from nst_lib.images import check_picture, resize
+from nst_lib.losses import STYLE_LOSSES
+from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
+from nst_lib.pyramid import plan_levels
 
-STEPS = 100
-COARSEST = 256  # pixels of the long side: the smallest picture that a pyramid begins with; below, faces do not survive
-# What a step costs on each network, in steps of the pocket VGG; for shares of a budget and first estimates of time only.
-RELATIVE_COST = {"pocket": 1.0, "vgg16": 7.0, "vgg19": 9.0}
+STEPS = 100  # enough for the pocket VGG at 256 px: more hardly lower the loss that VGG16 sees
 
 
 @dataclass(frozen=True)
@@ -51,26 +50,6 @@ class PaintState:
     seconds: float
     eta: float
     backbone: str
-
-
-@dataclass
-class Level:
-    """One rung of the way from coarse to fine: a size, a network, and a share of the budget."""
-
-    height: int
-    width: int
-    backbone: Backbone
-    steps: int
-
-    @property
-    def cost(self) -> float:
-        """Of all its steps, in an arbitrary unit."""
-        return self.steps * self.step_cost
-
-    @property
-    def step_cost(self) -> float:
-        """Of one step, in the same unit."""
-        return self.height * self.width * RELATIVE_COST[self.backbone.name]
 
 
 @dataclass
@@ -177,7 +156,8 @@ class Painting:
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
-        self.style_loss, self.seed = style_loss, seed
+        self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss)
+        self.seed = seed
         self.optimizer = Adam(learning_rate) if optimizer == "adam" else LBFGS()
         self.timing = Timing()
         self.settings: dict[str, Any] = {
@@ -204,32 +184,12 @@ class Painting:
             pocket = load_backbone("pocket", None, pooling, padding, dtype)
             if set(self.content_layers) | set(self.style_layers) <= set(pocket.layers):
                 coarse = pocket
-        self.levels = self._plan(coarse, final, pyramid)
-        self._compiled: dict[tuple[str, bool], Any] = {}
+        height, width = self.content.shape[:2]
+        self.levels = plan_levels(height, width, self.steps or STEPS, final, coarse, pyramid)
+        self._compiled: dict[tuple[Backbone, bool], Any] = {}
         self._targets: dict[str, Any] | None = None
         self.level, self.step_count = 0, 0
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
-
-    def _plan(self, coarse: Backbone, final: Backbone, pyramid: int | None) -> list[Level]:
-        """The levels, coarse to fine. The last takes half the steps."""
-        height, width = self.content.shape[:2]
-        most = 1
-        while max(height, width) >> most >= COARSEST and min(height, width) >> most >= MIN_SIDE:
-            most += 1
-        if pyramid is not None:
-            check_number("pyramid", pyramid, whole=True, least=1)
-            deepest = (min(height, width) // MIN_SIDE).bit_length()
-            if pyramid > deepest:
-                raise SettingsError(
-                    f"a pyramid of {pyramid} sizes is too deep for {width} x {height}: use at most {deepest}."
-                )
-        rungs = [(shift, coarse) for shift in reversed(range(pyramid or most))]
-        if coarse is final:
-            rungs.pop()
-        total = self.steps or STEPS
-        each = total // 2 // len(rungs) if rungs else 0
-        levels = [Level(round(height / 2**shift), round(width / 2**shift), net, each) for shift, net in rungs if each]
-        return [*levels, Level(height, width, final, total - each * len(rungs))]
 
     def _first_picture(self, init: str | np.ndarray) -> np.ndarray:
         height, width = self.levels[0].height, self.levels[0].width
@@ -251,7 +211,13 @@ class Painting:
     def _prepare(self) -> None:
         """Measure the targets at the present size, and compile."""
         started = time.perf_counter()
-        self._targets = self._measure_targets(self.levels[self.level])
+        level = self.levels[self.level]
+        self._targets = self.objective.targets(
+            level.backbone,
+            resize(self.content, (level.height, level.width)),
+            [resize(style, max(level.height, level.width)) for style in self.styles],
+            self.shares,
+        )
         self.timing.targets += time.perf_counter() - started
         started = time.perf_counter()
         ops.convert_to_numpy(self._evaluate()[1])  # thrown away: the first evaluation of a size compiles
@@ -271,47 +237,16 @@ class Painting:
             self._state = self.optimizer.resize(self._state, enlarge, scale)
         self.timing.level, self.timing.level_steps = 0.0, 0
 
-    def _measure_targets(self, level: Level) -> dict[str, Any]:
-        content = level.backbone(resize(self.content, (level.height, level.width)), self.content_layers)
-        size = max(level.height, level.width)
-        paintings = [level.backbone(resize(style, size), self.style_layers) for style in self.styles]
-        make_target, _ = STYLE_LOSSES[self.style_loss]
-        style = {layer: make_target([p[layer] for p in paintings], self.shares) for layer in self.style_layers}
-        return {"content": content, "style": style}
-
-    def _make_step(self, backbone: Backbone, smooth: bool) -> Any:
-        """One evaluation and one move of the optimiser, as a pure function of state, weights and targets."""
-        _, style_distance = STYLE_LOSSES[self.style_loss]
-
-        def parts(x: Any, targets: dict[str, Any]) -> Any:
-            activations = backbone(x, [*self.content_layers, *self.style_layers])
-            content = [relative_error(activations[layer], targets["content"][layer]) for layer in self.content_layers]
-            style = [style_distance(activations[layer], targets["style"][layer]) for layer in self.style_layers]
-            variation = total_variation(x) if smooth else ops.zeros(())
-            return ops.stack([sum(content) / len(content), variation, *style])
-
-        def step(state: Any, weights: Any, targets: dict[str, Any]) -> Any:
-            def weighted(x: Any) -> tuple[Any, Any]:
-                values = parts(x, targets)
-                return ops.sum(weights * values), values
-
-            return self.optimizer.step(lambda x: autodiff.value_and_gradient(weighted, x), state)
-
-        return step
-
     def _evaluate(self) -> tuple[Any, Any, Any]:
-        network, smooth = (
-            self.levels[self.level].backbone,
-            self.tv_weight > 0,
-        )  # total variation costs a tenth of a step
-        if (network.name, smooth) not in self._compiled:
-            self._compiled[network.name, smooth] = autodiff.compile_function(self._make_step(network, smooth))
-        return self._compiled[network.name, smooth](self._state, self._weight_vector(), self._targets)
+        key = self.levels[self.level].backbone, self.tv_weight > 0
+        if key not in self._compiled:
+            objective = self.objective.on(*key)
 
-    def _weight_vector(self) -> Any:
-        layers = [self.style_layer_weights[layer] for layer in self.style_layers]
-        style = [STYLE_GAIN * self.style_weight * weight / len(layers) for weight in layers]
-        return ops.convert_to_tensor([self.content_weight, self.tv_weight, *style], dtype="float32")
+            def step(state: Any, weights: Any, targets: Any) -> Any:
+                return self.optimizer.step(lambda x: objective(x, weights, targets), state)
+
+            self._compiled[key] = autodiff.compile_function(step)
+        return self._compiled[key](self._state, self.objective.weight_vector(**self.loss_weights), self._targets)
 
     @property
     def picture(self) -> np.ndarray:
@@ -411,16 +346,19 @@ class Painting:
             CheckpointError: if the file is missing, damaged, or of another version.
         """
         header, arrays = checkpoints.read(path)
-        settings = header["settings"] | header["weights"]
-        if weights is not None:
-            settings["weights"] = weights
-        pictures = [arrays[f"style_{i}"] for i in range(header["styles"])]
-        painting = cls(arrays["content"], pictures, **settings)
-        painting.level, painting.step_count = header["level"], header["step"]
-        painting.timing = Timing(**header["timing"])
-        level = painting.levels[painting.level]
-        template = painting.optimizer.start(ops.zeros((1, level.height, level.width, 3)))
-        tensors = [arrays[f"state_{i}"] for i in range(len(keras.tree.flatten(template)))]
+        try:
+            settings = header["settings"] | header["weights"]
+            if weights is not None:
+                settings["weights"] = weights
+            pictures = [arrays[f"style_{i}"] for i in range(header["styles"])]
+            painting = cls(arrays["content"], pictures, **settings)
+            painting.level, painting.step_count = header["level"], header["step"]
+            painting.timing = Timing(**header["timing"])
+            level = painting.levels[painting.level]
+            template = painting.optimizer.start(ops.zeros((1, level.height, level.width, 3)))
+            tensors = [arrays[f"state_{i}"] for i in range(len(keras.tree.flatten(template)))]
+        except KeyError as problem:
+            raise CheckpointError(f"{path} is damaged: it has no {problem}. Start without it.") from problem
         painting._state = keras.tree.pack_sequence_as(template, [ops.convert_to_tensor(tensor) for tensor in tensors])
         return painting
 

@@ -148,7 +148,16 @@ def read_weights(path: str | os.PathLike, network: str) -> LayerWeights:
     read = _read_npz if path.suffix == ".npz" else _read_keras
     try:
         arrays = read(path, network)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as problem:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        EOFError,
+        TypeError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as problem:
         raise WeightsError(
             f"{path} could not be read as weights of {network}: {str(problem).splitlines()[0]} The file is damaged or of "
             "another network; delete it and fetch it again."

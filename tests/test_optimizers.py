@@ -1,5 +1,7 @@
 """Adam against NumPy, L-BFGS against SciPy's, on functions with known minima and on a real loss."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -142,7 +144,7 @@ def test_lbfgs_survives_wrong_curvature_and_never_leaves_the_box_or_gets_worse(p
         150,
     )
     best = [np.sum(height * np.sin(wave * state["best"] + phase)) for state in states]
-    assert all(after <= before + 1e-4 for before, after in zip(best, best[1:], strict=False))
+    assert all(after <= before + 1e-4 for before, after in pairwise(best))
     assert best[-1] == pytest.approx(losses.min(), rel=1e-4)
     for state in states:
         for picture in state.values():

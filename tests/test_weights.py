@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -76,7 +77,7 @@ def test_layer_shapes_follow_from_one_another():
     for network, convolutions in (("pocket", 11), ("vgg16", 13), ("vgg19", 16)):
         shapes = list(layer_shapes(network).values())
         assert len(shapes) == convolutions and shapes[0][0] == 3
-        assert all(after[0] == before[1] for before, after in zip(shapes, shapes[1:], strict=False))
+        assert all(after[0] == before[1] for before, after in pairwise(shapes))
     assert layer_shapes("vgg19")["block5_conv4"] == (512, 512)
 
 

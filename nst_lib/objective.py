@@ -1,0 +1,63 @@
+"""What a picture is optimised for: its targets, measured once, and the weighted loss with its gradient."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from nst_lib import autodiff
+from nst_lib.backbones import Backbone
+from nst_lib.losses import STYLE_GAIN, STYLE_LOSSES, relative_error, total_variation
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class Objective:
+    """loss = content_weight x content + 30 x style_weight x mean(style) + tv_weight x total variation.
+
+    Gatys et al. 2015, eq. 7, with relative distances; content is the mean over `content_layers`, style that over
+    `style_layers` of the `style_loss` ("gram" or "wasserstein").
+    """
+
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+    style_loss: str
+
+    def targets(
+        self, backbone: Backbone, content: np.ndarray, paintings: Sequence[np.ndarray], shares: Sequence[float]
+    ) -> dict[str, Any]:
+        """What to aim at: the photograph's activations, and the paintings' statistics mixed in `shares`, by layer."""
+        activations = [backbone(painting, self.style_layers) for painting in paintings]
+        make_target, _ = STYLE_LOSSES[self.style_loss]
+        style = {layer: make_target([a[layer] for a in activations], shares) for layer in self.style_layers}
+        return {"content": backbone(content, self.content_layers), "style": style}
+
+    def weight_vector(
+        self, content_weight: float, style_weight: float, tv_weight: float, style_layer_weights: Mapping[str, float]
+    ) -> Tensor:
+        """The weights in the order of the loss's parts: content, total variation, then each style layer."""
+        style = [STYLE_GAIN * style_weight * style_layer_weights[n] / len(self.style_layers) for n in self.style_layers]
+        return ops.convert_to_tensor([content_weight, tv_weight, *style], dtype="float32")
+
+    def on(self, backbone: Backbone, smooth: bool) -> Callable[[Tensor, Tensor, dict], tuple[Tensor, Tensor, Tensor]]:
+        """A function `(x, weights, targets) -> (loss, parts, gradient)` of pictures x (1, h, w, 3), to be compiled.
+
+        Unless `smooth`, it leaves total variation out, which costs a tenth of an evaluation on the pocket VGG.
+        """
+        _, style_distance = STYLE_LOSSES[self.style_loss]
+
+        def evaluate(x: Tensor, weights: Tensor, targets: dict) -> tuple[Tensor, Tensor, Tensor]:
+            def weighted(x: Tensor) -> tuple[Tensor, Tensor]:
+                activations = backbone(x, [*self.content_layers, *self.style_layers])
+                content = [relative_error(activations[n], targets["content"][n]) for n in self.content_layers]
+                style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
+                variation = total_variation(x) if smooth else ops.zeros(())
+                parts = ops.stack([sum(content) / len(content), variation, *style])
+                return ops.sum(weights * parts), parts
+
+            return autodiff.value_and_gradient(weighted, x)
+
+        return evaluate
