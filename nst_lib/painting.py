@@ -2,6 +2,7 @@
 the painting's style.
 """
 
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 from nst_lib import autodiff, checkpoints
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
-from nst_lib.images import check_picture, resize
+from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
@@ -150,6 +151,7 @@ class Painting:
         check_number("seconds", 1 if seconds is None else seconds, least=1e-3)
         check_number("learning rate", learning_rate, least=1e-9)
         check_number("seed", seed, whole=True, least=0)
+        check_number("size", size, whole=True, least=MIN_SIDE)
         self.shares = _check_shares(shares, len(styles))
         self.content = resize(check_picture(content, "the photograph"), size)
         self.styles = [resize(check_picture(style, "the painting"), size) for style in styles]
@@ -215,7 +217,7 @@ class Painting:
         self._targets = self.objective.targets(
             level.backbone,
             resize(self.content, (level.height, level.width)),
-            [resize(style, max(level.height, level.width)) for style in self.styles],
+            [_resize_painting(style, max(level.height, level.width)) for style in self.styles],
             self.shares,
         )
         self.timing.targets += time.perf_counter() - started
@@ -372,6 +374,12 @@ class Painting:
                 f"{path} is a checkpoint of another photograph or painting. Give the pictures that it was made of, or "
                 "start without it."
             )
+
+
+def _resize_painting(style: np.ndarray, size: int) -> np.ndarray:
+    """A painting with a long side of `size`, or of as much as a long, thin one needs for its short side."""
+    short, long = sorted(style.shape[:2])
+    return resize(style, max(size, math.ceil(MIN_SIDE * long / short)))
 
 
 def _check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:

@@ -33,6 +33,11 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """A photograph (64, 64, 3) and a painting (48, 64, 3)."""
+    return load_pair()
+
+
+def load_pair() -> tuple[np.ndarray, np.ndarray]:
+    """What the fixture `pair` is, for scripts."""
     from nst_lib.images import crop_to_fit, load_image
 
     photograph = crop_to_fit(load_image(ROOT / "data/content/chelsea_cat.jpg"), 64, 64)

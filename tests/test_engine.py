@@ -56,9 +56,7 @@ def test_a_missing_engine_is_a_sentence():
 
 @pytest.mark.parametrize("name", ["tensorflw", "numpy"])
 def test_an_unknown_engine_is_a_sentence(name):
-    script = (
-        "import nst_lib\ntry: nst_lib.load_backbone()\nexcept nst_lib.SettingsError as problem: print(problem)\n"
-    )
+    script = "import nst_lib\ntry: nst_lib.load_backbone()\nexcept nst_lib.SettingsError as problem: print(problem)\n"
     result = run(script, KERAS_BACKEND=name)
     assert f"the engine '{name}'" in result.stdout and "KERAS_BACKEND=tensorflow or torch or jax" in result.stdout
     assert result.stderr == ""

@@ -95,6 +95,7 @@ def test_textbook_lbfgs_on_rosenbrock_is_as_good_as_scipys(seed):
     assert np.argmax(ours < 1e-5) <= 1.3 * np.argmax(scipys < 1e-5)
 
 
+@pytest.mark.slow
 def test_textbook_lbfgs_on_a_style_loss_is_as_good_as_scipys_and_the_preconditioner_better(pair, style_loss):
     start = pair[0][None]
     textbook, _ = minimise(LBFGS(preconditioned=False), style_loss, start, 50)

@@ -192,7 +192,7 @@ def plain_adam(
     optimizer = keras.optimizers.Adam(rate)
     optimizer.build([x])
 
-    @tf.function
+    @tf.function(autograph=False)
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             content_now, *style_now = activations(x)
