@@ -174,6 +174,26 @@ def test_a_step_that_makes_it_worse_is_taken_back_and_shortened():
     np.testing.assert_array_equal(ops.convert_to_numpy(third["best"]), retried)
 
 
+def test_a_move_that_the_box_has_bent_uphill_must_not_raise_the_loss():
+    optimizer, start = LBFGS(), ops.full((1, 4, 4, 3), 0.5)
+    uphill = {"x": start + 0.1, "loss": tensor(1.0), "gradient": ops.full((1, 4, 4, 3), 1000.0)}
+    state, loss, _ = optimizer.step(lambda x: (tensor(1.1), ops.zeros(()), x), optimizer.start(start) | uphill)
+    assert float(loss) > float(state["loss"]) == 1
+    np.testing.assert_array_equal(ops.convert_to_numpy(state["best"]), 0.5)
+    np.testing.assert_array_less(ops.convert_to_numpy(state["x"]), 0.6)
+
+
+def test_negative_curvature_is_not_remembered():
+    optimizer = LBFGS()
+    step = step_of(optimizer, objective_of(lambda x: -ops.sum((x - 0.4) ** 2)))
+    state = optimizer.start(ops.full((1, 4, 4, 3), 0.5))
+    for _ in range(4):
+        state, _ = step(state)
+    assert ops.convert_to_numpy(state["best"]).min() > 0.55  # it did move
+    for key in ("curvatures", "steps", "changes"):
+        np.testing.assert_array_equal(ops.convert_to_numpy(ops.stack(state[key])), 0)
+
+
 @pytest.mark.parametrize("misleading", [1e9, float("nan"), float("inf")])
 def test_lbfgs_forgets_what_misleads_it_and_goes_on(misleading):
     def valley(x):
@@ -279,7 +299,7 @@ def test_going_on_with_a_larger_picture(optimizer):
     after, loss = step(larger)
     assert float(loss) == pytest.approx(np.mean((shown - 0.5) ** 2), rel=1e-5)
     moved = ops.convert_to_numpy(after["x"]) - shown
-    assert 0.01 < moved.max() < 0.1 and moved.min() > -1e-3  # a step of usual length, the right way
+    assert 0.02 < moved.max() < 0.06 and moved.min() > -1e-3  # a step of usual length, the right way
 
 
 def test_the_cosine_basis_is_orthonormal_and_scipys():

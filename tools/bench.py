@@ -225,13 +225,15 @@ def vgg16() -> list[dict]:
     plain = keras.applications.VGG16(include_top=False, weights=None)
     for layer, arrays in read_weights(vgg16_file(), "vgg16").items():
         plain.get_layer(layer).set_weights([arrays["kernel"], arrays["bias"]])
-    # The learning rate is tuned at a tenth of the steps' cost, with 250 steps each; the best then runs all 1000.
+    # The learning rate is tuned in runs of 250 steps; the best two then run all 1000, and the better one counts.
     rates = {rate: plain_adam(plain, content, style, rate, 250)[-1][1] for rate in LEARNING_RATES}
-    best = min(rates, key=lambda rate: rates[rate])
-    baseline = plain_adam(plain, content, style, best, 1000)
+    finalists = sorted(rates, key=lambda rate: rates[rate])[:2]
+    runs = {rate: plain_adam(plain, content, style, rate, 1000) for rate in finalists}
+    best = min(runs, key=lambda rate: min(loss for _, loss in runs[rate]))
+    baseline = runs[best]
     target = min(loss for _, loss in baseline)
     judge = nst_lib.load_backbone("vgg16", vgg16_file())
-    painting = nst_lib.Painting(content, style, backbone="vgg16", weights=vgg16_file(), steps=500, **PLAIN)
+    painting = nst_lib.Painting(content, style, backbone="vgg16", weights=vgg16_file(), steps=220, **PLAIN)
     trace, checked = [], float("inf")
     for state in nst_lib.paint(painting):
         trace.append((state.seconds, state.loss, state.backbone))
