@@ -102,7 +102,7 @@ def test_wheel_is_complete(tmp_path):
     assert {"nst_lib/py.typed", "nst_lib/assets/pocket_vgg.npz"} <= source
     assert source <= names
     assert {name.split("/")[0] for name in names} == {"nst_lib", f"nst_lib-{PROJECT['version']}.dist-info"}
-    assert "nst = nst_lib.cli:main" in entry_points
+    assert "nst = nst_lib.__main__:main" in entry_points
     assert sum(name.split("/")[-1].startswith("LICENSE") for name in names) == 2
 
 
