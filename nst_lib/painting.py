@@ -191,6 +191,7 @@ class Painting:
         self._compiled: dict[tuple[Backbone, bool], Any] = {}
         self._targets: dict[str, Any] | None = None
         self.level, self.step_count = 0, 0
+        self._loss: Any = None
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
 
     def _first_picture(self, init: str | np.ndarray) -> np.ndarray:
@@ -259,8 +260,11 @@ class Painting:
         """Where the painting stands; waits for the device.
 
         Raises:
+            SettingsError: before the first step.
             NSTError: if the loss is not a number any more.
         """
+        if self._loss is None:
+            raise SettingsError("nothing has been painted yet: call `step` first, or run `paint`.")
         content, variation, *style = (float(value) for value in ops.convert_to_numpy(self._parts))
         loss = float(ops.convert_to_numpy(self._loss))
         if not np.isfinite(loss):

@@ -466,3 +466,8 @@ def test_the_optimizer_is_the_one_of_the_course(pair):
 if __name__ == "__main__":
     losses = {name: [state.loss for state in twenty_steps(load_pair(), name)[1]] for name in ("lbfgs", "adam")}
     REFERENCE.write_text(json.dumps(losses, indent=1) + "\n")
+
+
+def test_there_is_no_state_before_the_first_step(pair):
+    with pytest.raises(SettingsError, match="nothing has been painted yet: call `step` first"):
+        Painting(*pair, size=48).state()

@@ -98,31 +98,43 @@ def run(painting: object, target: float = -1.0) -> list[tuple[float, float]]:
 
 @row
 def pocket() -> list[dict]:
-    """The time in which L-BFGS reaches the loss that 300 Adam steps end with, learning rate tuned for Adam."""
+    """The time in which L-BFGS reaches the loss that 300 Adam steps end with, by Adam's learning rate."""
     from nst_lib import Painting
 
-    seconds, curves, details = [], {}, []
+    seconds: dict[str, list[float]] = {"tuned": [], "0.01": []}
+    curves, details = {}, []
     for pair in PAIRS[:3]:
         content, style = pictures(*pair)
         adam = {}
         for rate in LEARNING_RATES:
             adam[rate] = run(Painting(content, style, optimizer="adam", learning_rate=rate, steps=300, **PLAIN))
-        best = min(adam, key=lambda rate: min(loss for _, loss in adam[rate]))
-        usual, target = min(loss for _, loss in adam[0.02]), min(loss for _, loss in adam[best])
-        trace = run(Painting(content, style, steps=400, **PLAIN), target)
-        seconds.append(trace[-1][0])
-        to_usual = next(second for second, loss in trace if loss <= usual)
+        losses = {rate: min(loss for _, loss in trace) for rate, trace in adam.items()}
+        best = min(losses, key=lambda rate: losses[rate])
+        trace = run(Painting(content, style, steps=400, **PLAIN), losses[best])
+        seconds["tuned"].append(trace[-1][0])
+        seconds["0.01"].append(next(second for second, loss in trace if loss <= losses[0.01]))
         details.append(
-            f"{pair[0]}: {target:.3f} after {len(trace)} evaluations, {trace[-1][0]:.1f} s (Adam at {best} took "
-            f"{adam[best][-1][0]:.1f} s); the {usual:.3f} of Adam at 0.02 after {to_usual:.1f} s"
+            f"{pair[0]}: {losses[best]:.3f} after {len(trace)} evaluations, {trace[-1][0]:.1f} s (Adam at {best} took "
+            f"{adam[best][-1][0]:.1f} s); the {losses[0.01]:.3f} of Adam at 0.01 after {seconds['0.01'][-1]:.1f} s"
         )
         curves[" in the style of ".join(pair)] = {
             "adam, tuned": adam[best],
-            "adam at 0.02": adam[0.02],
+            "adam at 0.01": adam[0.01],
             "l-bfgs": trace,
         }
-    name = "pocket VGG, 256 px: to the loss that 300 Adam steps reach (mean of three pairs)"
-    return [result(name, statistics.mean(seconds), 4.0, "s", "; ".join(details), curves=curves)]
+    name = "pocket VGG, 256 px: to the loss that 300 Adam steps reach"
+    tuned, usual = (statistics.mean(values) for values in seconds.values())
+    return [
+        result(
+            f"{name}, learning rate tuned for each pair (mean of three)",
+            tuned,
+            4.0,
+            "s",
+            "; ".join(details),
+            curves=curves,
+        ),
+        result(f"{name} at learning rate 0.01, as in the pocket VGG's own table", usual, 4.0, "s"),
+    ]
 
 
 @row
