@@ -14,7 +14,8 @@ from typing import Any
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
-from nst_lib.files import atomic_write
+from nst_lib.fast import commands as fast_commands
+from nst_lib.files import atomic_write, check_writable
 from nst_lib.images import FORMATS, MAX_PIXELS, load_image
 from nst_lib.terminal import paint_to_file, progress_bar
 from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
@@ -50,6 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nst {importlib.metadata.version('nst_lib')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_paint(commands)
+
+    fast_commands.add_to(commands)
 
     fetch = commands.add_parser(
         "fetch",
@@ -190,15 +193,7 @@ def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) 
             raise SettingsError(f"cannot write {path}: it is another of this command's files. Choose another name.")
         taken.add(os.path.realpath(path))
     for path in (output, checkpoint, *filter(None, [options.json])):
-        folder = Path(path).absolute().parent
-        if not folder.is_dir():
-            raise SettingsError(f"cannot write {path}: the folder {folder} does not exist. Make it first.")
-        if len(os.fsencode(os.path.basename(path))) > 255:
-            raise SettingsError(f"cannot write {path}: the name is too long.")
-        if os.path.isdir(path):
-            raise SettingsError(f"cannot write {path}: it is a folder. Give a file name inside it.")
-        if not os.access(folder, os.W_OK):
-            raise SettingsError(f"cannot write {path}: the folder {folder} is read-only. Choose another.")
+        check_writable(path, SettingsError)
 
 
 def _check_settings(given: dict[str, Any], painting: Any, path: str) -> None:

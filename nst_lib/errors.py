@@ -26,6 +26,14 @@ class CheckpointError(NSTError):
     """A checkpoint that is damaged, or of another picture or version."""
 
 
+class StyleError(NSTError):
+    """A file of trained styles that is missing, damaged, or of another version."""
+
+
+class VideoError(NSTError):
+    """A film that cannot be read or written."""
+
+
 def check_choice(kind: str, value: object, known: Collection[str]) -> None:
     """Raise SettingsError, with the nearest names first, unless `value` is one of the `known` names."""
     if value not in known:

@@ -36,3 +36,16 @@ def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError)
     finally:
         with suppress(OSError):  # gone already where all went well
             temporary.unlink()
+
+
+def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> None:
+    """Say before the work what would be wrong after it: raise `error` unless a file can be written at `path`."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first.")
+    if len(os.fsencode(os.path.basename(path))) > 255:
+        raise error(f"cannot write {path}: the name is too long.")
+    if os.path.isdir(path):
+        raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
+    if not os.access(folder, os.W_OK):
+        raise error(f"cannot write {path}: the folder {folder} is read-only. Choose another.")

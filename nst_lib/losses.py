@@ -28,18 +28,20 @@ def gram_matrix(activations: Tensor) -> Tensor:
     Returns:
         (n, channels, channels), float32, symmetric.
     """
-    n, h, w, channels = activations.shape
-    flat = ops.cast(ops.reshape(activations, (n, h * w, channels)), "float32")
+    _, h, w, channels = activations.shape
+    flat = ops.cast(ops.reshape(activations, (-1, h * w, channels)), "float32")
     return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / (h * w)
 
 
 def relative_error(value: Tensor, target: Tensor) -> Tensor:
     """|value - target|^2 / |target|^2, a scalar: 0 for the target itself, 1 for a blank.
 
-    Of activations at a content layer this is the content distance (Gatys et al. 2015, eq. 1, made relative).
+    The first axis counts pictures: of several, this is the mean over them. Of activations at a content layer this is the
+    content distance (Gatys et al. 2015, eq. 1, made relative).
     """
     value, target = ops.cast(value, "float32"), ops.cast(target, "float32")
-    return ops.sum(ops.square(value - target)) / (ops.sum(ops.square(target)) + 1e-12)
+    axes = tuple(range(1, len(value.shape)))
+    return ops.mean(ops.sum(ops.square(value - target), axes) / (ops.sum(ops.square(target), axes) + 1e-12))
 
 
 def gram_target(paintings: Sequence[Tensor], shares: Sequence[float]) -> Tensor:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from nst_lib.errors import CheckpointError, PictureError
@@ -39,7 +40,7 @@ def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tupl
         PictureError: if the picture cannot be written there; the message says where it is instead.
         CheckpointError: if a stopped painting's checkpoint cannot be written; the picture has been.
     """
-    with _noted_signals() as signals:
+    with noted_signals() as signals:
         state = _run(painting, checkpoint, signals)
         if painting.finished:
             _save_picture(painting, output, checkpoint)
@@ -53,13 +54,13 @@ def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tupl
 
 
 @contextmanager
-def _noted_signals() -> Iterator[list[int]]:
+def noted_signals(after: str = "this step") -> Iterator[list[int]]:
     """A list to which Ctrl-C and SIGTERM are added, instead of breaking into a step or into the saving of a file."""
     noted: list[int] = []
 
     def note(number: int, _frame: Any) -> None:
         if not noted:
-            os.write(2, b"\nnst: stopping after this step ...\n")  # `print` cannot bear to be interrupted by `print`
+            os.write(2, f"\nnst: stopping after {after} ...\n".encode())  # `print` cannot bear to be interrupted by `print`
         noted.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -107,3 +108,15 @@ def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
         spare = save_image(picture, Path(tempfile.mkdtemp(prefix="nst-"), output.name))
         also = f", and the checkpoint {checkpoint} is kept" if checkpoint.is_file() else ""
         raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem
+
+
+def picture_in_text(pixels: np.ndarray) -> str:
+    """A small picture (height, width, 3), uint8, for a terminal: two rows of pixels make a line, as colours of half blocks."""
+    lines = []
+    for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
+        cells = (
+            f"\x1b[38;2;{r};{g};{b}m\x1b[48;2;{r2};{g2};{b2}m\u2580"
+            for (r, g, b), (r2, g2, b2) in zip(upper, lower, strict=True)
+        )
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)

@@ -1,0 +1,264 @@
+"""`nst fast`, `nst train`, `nst styles` and `nst export`: a thin shell over this package."""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from nst_lib.engine import start_engine
+from nst_lib.errors import PictureError, SettingsError
+from nst_lib.fast.running import ENGINES
+from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
+from nst_lib.fast.video import SUFFIXES, paint_video
+from nst_lib.files import check_writable
+from nst_lib.images import FORMATS, MAX_PIXELS, load_image, save_image
+from nst_lib.terminal import noted_signals, picture_in_text, progress_bar
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to argparse's."""
+    _add_fast(commands)
+    _add_train(commands)
+    styles = commands.add_parser("styles", help="list trained styles", description=_styles.__doc__)
+    styles.set_defaults(run=_styles)
+    styles.add_argument("files", metavar="FILE", nargs="*", help="style files (default: the shipped one)")
+    styles.add_argument("-o", "--output", metavar="OUT", help="also draw the paintings on a sheet, a picture file")
+
+    export = commands.add_parser(
+        "export",
+        help="write a style, or a blend, for other programs",
+        description="Write a style, or a blend, as one ONNX file. `nst fast --style FILE.onnx` runs it, too.",
+    )
+    export.set_defaults(run=_export)
+    export.add_argument("styles", metavar="STYLE", nargs="+", help="a name from `nst styles`, or a style file")
+    export.add_argument("--shares", metavar="SHARE", nargs="+", type=float, help="how much of each of several")
+    export.add_argument("--format", choices=("onnx",), default="onnx", help="(default: onnx)")
+    export.add_argument("-o", "--output", metavar="OUT", help="file to write (default: STYLE.onnx, here)")
+
+
+def _add_fast(commands: Any) -> None:
+    fast = commands.add_parser(
+        "fast",
+        help="repaint a picture, a folder or a film in a trained style, at once",
+        description="Repaint a picture, all pictures of a folder, or a film in a trained style, in one pass each.",
+        usage="nst fast INPUT --style STYLE [STYLE ...] [-o OUT] [options]",
+        epilog="examples:\n"
+        "  nst fast me.jpg --style great_wave\n"
+        "  nst fast me.jpg --style great_wave cafe_terrace --shares .7 .3 --strength .8\n"
+        "  nst fast holidays/ --style poppies -o painted/\n"
+        "  nst fast clip.mp4 --style summertime --size 640 --steady .7",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    fast.set_defaults(run=_fast)
+    fast.add_argument("input", metavar="INPUT", help="a picture, a folder of pictures, or a film")
+    add = fast.add_argument
+    add("--style", metavar="STYLE", nargs="+", required=True, dest="styles",
+        help="a name from `nst styles`, or a file from `nst train` or `nst export`")  # fmt: skip
+    add("-o", "--output", metavar="OUT", help="file, or folder, to write (default: INPUT_STYLE, here)")
+    add("--shares", metavar="SHARE", nargs="+", type=float, help="how much of each of several styles")
+    add("--strength", metavar="S", type=float, default=1.0, help="0, the photograph, to 1 (default: 1)")
+    add("--size", metavar="PIXELS", type=int, help="long side (default: the input's)")
+    add("--steady", metavar="S", type=float, default=0.5, help="of a film, against flicker: 0 to 1 (default: 0.5)")
+    add("--engine", choices=ENGINES, default="auto", help="(default: auto, onnx where it is installed)")
+    add("--max-pixels", metavar="N", type=int, default=MAX_PIXELS, help=f"refuse larger pictures (default: {MAX_PIXELS})")
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a style network on your photographs",
+        description="Train a network to paint in the manner of a painting, or of each of several, in one pass.",
+        usage="nst train STYLE [STYLE ...] --photos DIR [-o OUT] [--minutes M | --steps N] [options]",
+        epilog="examples:\n"
+        "  nst train wave.jpg --photos holidays/\n"
+        "  nst train wave.jpg --photos holidays/ --vector-only --minutes 5\n"
+        "  nst train wave.jpg cafe.jpg --photos holidays/ --minutes 60 -o mine.npz",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    train.set_defaults(run=_train)
+    train.add_argument("paintings", metavar="STYLE", nargs="+", help="pictures of the paintings")
+    add = train.add_argument
+    add("--photos", metavar="DIR", required=True, help="a folder of photographs, some hundred at best")
+    add("-o", "--output", "--out", metavar="OUT", help="style file to write (default: STYLE.npz, here)")
+    budget = train.add_mutually_exclusive_group().add_argument
+    budget("--minutes", metavar="M", type=float, help="budget (default: 15)")
+    budget("--steps", metavar="N", type=int, help="budget: batches of photographs")
+    add("--from", metavar="FILE", dest="start", default="shipped",
+        help="set out from a style file's network (default: shipped), or from `nothing`")  # fmt: skip
+    add("--vector-only", action="store_true", help="leave that network as it is: quick, and the style blends with its own")
+    add("--style-weight", metavar="W", type=float, help="how much the painting counts (default: 0.12)")
+    add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.3)")
+    add("--backbone", choices=("pocket", "vgg16", "vgg19"), help="the judge (default: $NST_BACKBONE, or pocket)")
+    add("--weights", metavar="FILE", help="its weights, if not in the usual place")
+    add("--learning-rate", metavar="R", type=float, help="of Adam, at its peak")
+    add("--batch", metavar="N", type=int, help="photographs in a step (default: 4)")
+    add("--seed", metavar="N", type=int, help="of kernels and photographs (default: 0)")
+    add("--resume", action="store_true", help="go on from the checkpoint that a stopped training left")
+    add("--tensorboard", metavar="DIR", help="write logs for TensorBoard there")
+
+
+def _fast(options: argparse.Namespace) -> int:
+    source = Path(options.input)
+    began = time.perf_counter()
+    style = load_style(options.styles, options.shares, options.engine)
+    loaded = time.perf_counter()
+    suffix = "" if source.is_dir() else source.suffix if source.suffix.lower() in SUFFIXES else ".png"
+    suffix = ".mp4" if source.suffix.lower() in SUFFIXES and suffix.lower() not in (".mp4", ".mov", ".mkv") else suffix
+    output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
+    if source.is_dir():
+        return _fast_folder(options, style, source, output)
+    check_writable(output, SettingsError)
+    if os.path.realpath(output) == os.path.realpath(source):
+        raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
+    if source.suffix.lower() in SUFFIXES:
+        return _fast_video(options, style, source, output)
+    _check_format(output)
+    picture = load_image(source, options.size, max_pixels=options.max_pixels)
+    read = time.perf_counter()
+    pastiche = style(picture, options.strength)
+    painted = time.perf_counter()
+    save_image(pastiche, output)
+    print(f"{output}: {pastiche.shape[1]} x {pastiche.shape[0]}, painted in {painted - read:.2f} s; "
+          f"{loaded - began:.2f} s to load the style, {time.perf_counter() - began:.2f} s in all")  # fmt: skip
+    return 0
+
+
+def _check_format(output: Path) -> None:
+    if output.suffix.lower() not in FORMATS:
+        raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
+
+
+def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
+    known = Image.registered_extensions()
+    pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in known and path.is_file())
+    if not pictures:
+        raise PictureError(f"{source} has no pictures. Give a folder that has.")
+    if output.exists() and not output.is_dir():
+        raise SettingsError(f"cannot write {output}: it is a file, and the input is a folder. Choose another name.")
+    if output.resolve() == source.resolve():
+        raise SettingsError(f"cannot write into {output}: it is the input. Choose another folder.")
+    output.mkdir(parents=True, exist_ok=True)
+    done, began = 0, time.perf_counter()
+    with noted_signals("this picture") as signals, progress_bar("") as bar:
+        for i, path in enumerate(pictures):
+            bar.set_description_str(path.name)
+            try:
+                picture = load_image(path, options.size, max_pixels=options.max_pixels)
+                # `a.jpg` and `a.png` may both be there
+                name = path.name if path.suffix.lower() in FORMATS else f"{path.name}.png"
+                save_image(style(picture, options.strength), output / name)
+                done += 1
+            except PictureError as problem:
+                bar.write(f"nst: left out: {problem}", file=sys.stderr)
+            bar.update(round(1000 * (i + 1) / len(pictures)) - bar.n)
+            if signals:
+                break
+    left = f" of {len(pictures)}" if done < len(pictures) else ""
+    print(f"{output}: {done}{left} pictures in {time.perf_counter() - began:.1f} s")
+    if not done:
+        raise PictureError(f"none of the {len(pictures)} pictures in {source} could be painted.")
+    return 128 + signals[0] if signals else 0
+
+
+def _fast_video(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
+    began = time.perf_counter()
+
+    def show(frame: int, frames: int) -> None:
+        rate = frame / (time.perf_counter() - began)
+        bar.set_description_str(f"frame {frame}{f' of {frames}' if frames else ''}, {rate:.1f} a second", refresh=False)
+        bar.update(round(1000 * frame / max(frames, frame)) - bar.n if frames else 0)
+
+    with noted_signals("this frame") as signals, progress_bar("opening the film") as bar:
+        report = paint_video(source, output, style, size=options.size, strength=options.strength, steady=options.steady,
+                             on_frame=show, should_stop=lambda: signals)  # fmt: skip
+    seconds = time.perf_counter() - began
+    if report.damage:
+        print(f"nst: {source}: {report.damage}.", file=sys.stderr)
+    sound = "with its sound" if report.sound else "no sound"
+    print(f"{output}: {report.size[1]} x {report.size[0]}, {report.frames} frames, {sound}, {seconds:.1f} s "
+          f"({report.frames / seconds:.1f} frames a second)")  # fmt: skip
+    return 128 + signals[0] if signals else 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    names = [Path(path).stem for path in options.paintings]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"the paintings' file names are the styles' names: {', '.join(names)} are not all different.")
+    output = Path(options.output or f"{names[0]}.npz")
+    if output.suffix != ".npz":
+        raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
+    checkpoint, samples = (output.with_suffix(suffix) for suffix in (".checkpoint.npz", ".samples.png"))
+    for path in (output, checkpoint, samples):
+        check_writable(path, SettingsError)
+    paintings = {name: load_image(path) for name, path in zip(names, options.paintings, strict=True)}
+    start = None
+    if options.start != "nothing":
+        start = shipped_styles() if options.start == "shipped" else StyleFile.load(options.start)
+    given = ("minutes", "steps", "style_weight", "tv_weight", "backbone", "weights", "learning_rate", "batch", "seed")
+    settings = {name: value for name in given if (value := getattr(options, name)) is not None}
+    with progress_bar("starting the engine"):
+        start_engine()
+        from nst_lib.fast.training import train
+
+    with noted_signals("this epoch") as signals:
+        trained = train(paintings, options.photos, start=start, vector_only=options.vector_only, checkpoint=checkpoint,
+                        resume=options.resume, samples=samples, tensorboard=options.tensorboard,
+                        should_stop=lambda: signals, **settings)  # fmt: skip
+    if trained is None:
+        again = ["nst", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+        print(f"nst: stopped. Go on with\n  {shlex.join(again)}", file=sys.stderr)
+        return 128 + signals[0]
+    trained.save(output)
+    checkpoint.unlink(missing_ok=True)
+    print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "
+          f"Samples are in {samples}. Try: nst fast PICTURE --style {output}")  # fmt: skip
+    return 0
+
+
+def _styles(options: argparse.Namespace) -> int:
+    """List trained styles, with a piece of each painting where the terminal has colours."""
+    files = [StyleFile.load(path) for path in options.files] or [shipped_styles()]
+    styles = [(name, thumbnail) for file in files for name, thumbnail in file.thumbnails.items()]
+    if options.output:
+        check_writable(options.output, SettingsError)
+        _check_format(Path(options.output))
+    for name, thumbnail in styles:
+        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+            print(picture_in_text(np.asarray(Image.fromarray(thumbnail).resize((24, 24)))))
+        print(name)
+    if options.output:
+        save_image(_sheet(styles), options.output)
+        print(f"\n{options.output}: the paintings")
+    return 0
+
+
+def _sheet(styles: list[tuple[str, np.ndarray]], columns: int = 4, side: int = 160) -> np.ndarray:
+    """The paintings' thumbnails with their names below."""
+    sheet = Image.new("RGB", (columns * side, -(-len(styles) // columns) * (side + 24)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for i, (name, thumbnail) in enumerate(styles):
+        x, y = i % columns * side, i // columns * (side + 24)
+        sheet.paste(Image.fromarray(thumbnail).resize((side - 8, side - 8), Image.Resampling.LANCZOS), (x + 4, y + 4))
+        draw.text((x + side / 2, y + side), name, fill="black", anchor="ma", font_size=13)
+    return np.asarray(sheet) / np.float32(255)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from nst_lib.fast.exporting import export_onnx
+
+    style = load_style(options.styles, options.shares)
+    output = Path(options.output or f"{'_'.join(style.shares)}.{options.format}".replace(" ", "_"))
+    if output.suffix != ".onnx":
+        raise SettingsError(f"cannot write {output}: an ONNX file's name ends in .onnx.")
+    check_writable(output, SettingsError)
+    export_onnx(style, output)
+    print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {output}")
+    return 0

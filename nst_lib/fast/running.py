@@ -1,0 +1,154 @@
+"""Running a style network: with ONNX Runtime, which needs no engine and is fastest on a processor, or with Keras; a picture
+at once, or a large one in tiles.
+"""
+
+import functools
+import importlib.util
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nst_lib.errors import SettingsError, check_choice
+
+# The network without its kernels, exported by Keras (`make graph`); ONNX Runtime is handed the kernels of a style file.
+GRAPH_FILE = Path(__file__).parents[1] / "assets" / "style_network.onnx"
+CELL = 4  # the network takes heights and widths that are multiples of this
+METADATA = "nst_lib"  # the key under which an exported style carries its name and numbers
+ENGINES = ("auto", "onnx", "keras")
+# Pixels: a picture of more is painted in tiles, so that memory does not grow with it.
+WHOLE = 4_000_000
+TILE = 1024
+# What a pixel of the network's output depends on reaches further, but with a weight that no longer shows.
+MARGIN = 64
+SAMPLES, SAMPLE_SIDE = 6, 256
+
+
+class Runner(Protocol):
+    """Runs one network in any of its styles."""
+
+    def __call__(
+        self, pictures: np.ndarray, style: np.ndarray, statistics: np.ndarray | None = None, fixed: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Paint (n, h, w, 3), h and w multiples of CELL; the arguments and results of `network.build_network`."""
+
+
+def make_runner(weights: Mapping[str, np.ndarray], engine: str = "auto") -> Runner:
+    """A runner of the network with these kernels.
+
+    Args:
+        weights: kernels by layer, (height, width, in, out).
+        engine: "onnx" for ONNX Runtime, "keras", or "auto": ONNX Runtime where it is installed.
+
+    Raises:
+        SettingsError: for an unknown engine, or one that is not installed.
+    """
+    return OnnxRunner(weights) if check_engine(engine) == "onnx" else KerasRunner(weights)
+
+
+def check_engine(engine: str) -> str:
+    """"onnx" or "keras", whichever runs. Raises SettingsError if the wanted one is unknown or not installed."""
+    check_choice("engine", engine, ENGINES)
+    installed = importlib.util.find_spec("onnxruntime") is not None
+    if engine == "onnx" and not installed:
+        raise SettingsError("ONNX Runtime is not installed: pip install onnxruntime, or choose the engine keras.")
+    return "onnx" if installed and engine == "auto" else engine.replace("auto", "keras")
+
+
+class OnnxRunner:
+    """ONNX Runtime, on the processor."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray] | None = None, exported: str | os.PathLike | None = None):
+        """Take the kernels of a style file, or a file that `export_onnx` wrote."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        # ONNX has (out, in, height, width); the session reads these arrays, and they must live as long as it does.
+        kernels = {name: np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)) for name, kernel in (weights or {}).items()}
+        self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(kernel) for name, kernel in kernels.items()}
+        if not exported:
+            options.add_external_initializers(list(self._values), list(self._values.values()))
+        model = Path(exported or GRAPH_FILE).read_bytes()
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    @functools.cached_property
+    def about(self) -> dict[str, Any]:
+        """What an exported style says of itself; {} if it is not one of ours."""
+        return json.loads(self._session.get_modelmeta().custom_metadata_map.get(METADATA, "{}"))
+
+    def __call__(
+        self, pictures: np.ndarray, style: np.ndarray, statistics: np.ndarray | None = None, fixed: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Runner`."""
+        n = len(pictures)
+        statistics = np.zeros_like(style) if statistics is None else statistics
+        values = {"picture": pictures, "style": style, "statistics": statistics, "fixed": np.float32(fixed)}
+        shapes = {"picture": pictures.shape, "style": (n, len(style)), "statistics": (n, len(style)), "fixed": (n,)}
+        inputs = {name: np.ascontiguousarray(np.broadcast_to(v, shapes[name]), "float32") for name, v in values.items()}
+        pastiches, own = self._session.run(None, inputs)
+        return pastiches, own
+
+
+class KerasRunner:
+    """Keras, on whatever engine runs."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]):
+        from nst_lib.engine import start_engine
+
+        start_engine()
+        from nst_lib import autodiff
+        from nst_lib.fast.network import build_network, set_kernels
+
+        network = build_network()
+        set_kernels(network, weights)
+        self._run = autodiff.compile_function(lambda *inputs: network(inputs, training=False))
+
+    def __call__(
+        self, pictures: np.ndarray, style: np.ndarray, statistics: np.ndarray | None = None, fixed: float = 0.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `Runner`."""
+        from keras import ops
+
+        n = len(pictures)
+        statistics = np.zeros_like(style) if statistics is None else statistics
+        arrays = (pictures, np.tile(style, (n, 1)), np.tile(statistics, (n, 1)), np.full(n, fixed))
+        pastiches, own = self._run(*(ops.convert_to_tensor(array, dtype="float32") for array in arrays))
+        return ops.convert_to_numpy(pastiches), ops.convert_to_numpy(own)
+
+
+def paint_picture(
+    run: Runner, picture: np.ndarray, style: np.ndarray, statistics: np.ndarray | None = None, fixed: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint one picture (h, w, 3) of any size from 32 x 32; return the pastiche, in [0, 1], and its statistics.
+
+    One of more than WHOLE pixels is painted tile by tile. All tiles are normalised by the same statistics, measured on
+    samples from the whole picture, and overlap by what they see of each other, so that no seam shows.
+    """
+    h, w = picture.shape[:2]
+    if h * w <= WHOLE:
+        padded = np.pad(picture, ((0, -h % CELL), (0, -w % CELL), (0, 0)), mode="reflect")
+        pastiches, own = run(padded[None], style, statistics, fixed)
+        return np.clip(pastiches[0, :h, :w], 0, 1), own[0]
+    _, own = run(_samples(picture)[None], style, statistics, fixed)
+    used = own[0] if statistics is None else own[0] + fixed * (statistics - own[0])
+    pastiche = np.empty_like(picture)
+    for top in range(0, h, TILE):
+        for left in range(0, w, TILE):
+            bottom, right = min(top + TILE, h), min(left + TILE, w)
+            # A multiple of CELL on every side, so that all tiles fold the picture into the same cells.
+            y, x = max(0, top - MARGIN), max(0, left - MARGIN)
+            tile, _ = paint_picture(run, picture[y : bottom + MARGIN, x : right + MARGIN], style, used, 1.0)
+            pastiche[top:bottom, left:right] = tile[top - y : bottom - y, left - x : right - x]
+    return pastiche, own[0]
+
+
+def _samples(picture: np.ndarray) -> np.ndarray:
+    """A mosaic of pieces from all over a large picture, whose statistics are near enough to its own."""
+    h, w = picture.shape[:2]
+    side = min(SAMPLE_SIDE, h // CELL * CELL, w // CELL * CELL)
+    rows, columns = (np.linspace(0, length - side, SAMPLES).astype(int) for length in (h, w))
+    return np.concatenate([np.concatenate([picture[y : y + side, x : x + side] for x in columns], 1) for y in rows])

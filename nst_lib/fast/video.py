@@ -1,0 +1,253 @@
+"""Films: every frame is painted at its own time, and the sound is copied. PyAV reads and writes, OpenCV follows what moves."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nst_lib.errors import SettingsError, VideoError, check_number
+from nst_lib.fast.styles import Style
+from nst_lib.images import MIN_SIDE, resize
+
+FORMATS = (".mp4", ".mov", ".mkv")  # of what is written; whatever FFmpeg knows is read
+SUFFIXES = (*FORMATS, ".avi", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts", ".ogv")
+QUALITY = "18"  # x264's: smaller is better and larger; at 18 the difference can hardly be seen
+FLOW_SIDE = 320  # pixels: the long side at which movement is measured
+TOLERANCE = 0.06  # a difference in brightness of this much, after following the movement, is something new
+CALM = 0.8  # of a steady film's normalisation, what comes from the frames before
+
+
+@dataclass
+class VideoReport:
+    """What became of a film.
+
+    Attributes:
+        frames: those written.
+        size: their height and width.
+        sound: whether there is sound in it.
+        damage: what was wrong with the source, in words, or "".
+    """
+
+    frames: int = 0
+    size: tuple[int, int] = (0, 0)
+    sound: bool = False
+    damage: str = ""
+
+
+def paint_video(
+    source: str | os.PathLike,
+    output: str | os.PathLike,
+    style: Style,
+    *,
+    size: int | None = None,
+    strength: float = 1.0,
+    steady: float = 0.5,
+    on_frame: Callable[[int, int], object] = lambda frame, frames: None,
+    should_stop: Callable[[], object] = lambda: False,
+) -> VideoReport:
+    """Paint a film, frame by frame, into an H.264 film.
+
+    Every frame keeps its own time, so that films with a variable frame rate stay as they are; sound is copied as it is. The
+    file takes its place only when it is complete, or as far as it got when stopped or where the source is broken off.
+
+    Args:
+        source: a film in any format that FFmpeg reads.
+        output: .mp4, .mov or .mkv.
+        style: see `load_style`.
+        size: of the long side in pixels; None keeps it. Odd heights and widths gain a row or column: H.264 wants even ones.
+        strength: from 0, the photograph, to 1, the pastiche.
+        steady: from 0, every frame for itself, to 1: see `Steadier`.
+        on_frame: called after every frame with its number and the number of all (0 if unknown).
+        should_stop: asked after every frame.
+
+    Raises:
+        SettingsError: for bad settings, or if PyAV or OpenCV is not installed.
+        VideoError: if the source is no film, or has no frame that can be read, or the output cannot be written.
+    """
+    av = _import("av", "av")
+    source, output = Path(source), Path(output)
+    if output.suffix.lower() not in FORMATS:
+        raise SettingsError(f"cannot write {output}: a film's name ends in one of {', '.join(FORMATS)}.")
+    check_number("steady", steady, 0)
+    if steady > 1:
+        raise SettingsError(f"steady is {steady!r}: give a number from 0 to 1.")
+    if not source.is_file():
+        raise VideoError(f"{source} does not exist. Check the spelling.")
+    temporary = output.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
+    report = VideoReport()
+    try:
+        with av.open(str(source)) as film, av.open(str(temporary), "w") as out:
+            if not film.streams.video:
+                raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
+            _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+        if not report.frames:
+            why = f" ({report.damage})" if report.damage else ""
+            raise VideoError(f"{source} has no frame that can be read{why}. Copy or download it again.")
+        os.replace(temporary, output)
+    except av.error.FFmpegError as problem:
+        where = "be written" if report.frames else "be read"
+        name = output if report.frames else source
+        raise VideoError(f"{name} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?") from problem
+    except OSError as problem:
+        raise VideoError(f"cannot write {output}: {problem.strerror or problem}.") from problem
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    return report
+
+
+def _transcode(
+    av: Any,
+    film: Any,
+    out: Any,
+    steadier: "Steadier",
+    size: int | None,
+    report: VideoReport,
+    on_frame: Callable[[int, int], object],
+    should_stop: Callable[[], object],
+) -> None:
+    pictures = film.streams.video[0]
+    pictures.thread_type = "AUTO"
+    painted = None
+    sounds: dict[int, Any] = {}
+    waiting: list[Any] = []  # packets of sound that come before the first frame, with which the file is begun
+    for kind, item in _demux(av, film, pictures, report):
+        if kind == "sound":
+            waiting.append(item)
+        else:
+            frame = _upright(item)
+            if size is not None:
+                frame = resize(frame, size)
+            if painted is None:
+                painted = _begin(out, pictures, frame)
+                sounds = {stream.index: out.add_stream_from_template(stream) for stream in film.streams.audio}
+                report.size, report.sound = frame.shape[:2], bool(sounds)
+            pixels = np.rint(_even(steadier(frame)) * 255).astype("uint8")
+            encoded = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            encoded.pts, encoded.time_base = item.pts, item.time_base
+            out.mux(painted.encode(encoded))
+            report.frames += 1
+            on_frame(report.frames, pictures.frames)
+        if painted is not None:
+            for packet in waiting:
+                packet.stream = sounds[packet.stream.index]
+                out.mux(packet)
+            waiting.clear()
+        if should_stop():
+            break
+    if painted is not None:
+        out.mux(painted.encode(None))
+
+
+def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[tuple[str, Any]]:
+    """("frame", frame) and ("sound", packet) in the order of the file, as far as it can be read."""
+    bad = 0
+    try:
+        for packet in film.demux(pictures, *film.streams.audio):
+            if packet.stream.type == "audio":
+                if packet.dts is not None:
+                    yield "sound", packet
+                continue
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                bad += 1
+                continue
+            for frame in frames:
+                if frame.pts is not None:
+                    yield "frame", frame
+    except av.error.FFmpegError as problem:
+        report.damage = f"it breaks off after frame {report.frames}: {problem.strerror}"
+    if bad:
+        report.damage = report.damage or f"{bad} damaged pieces were left out"
+
+
+def _begin(out: Any, source: Any, frame: np.ndarray) -> Any:
+    stream = out.add_stream("libx264", rate=source.average_rate or 25, options={"crf": QUALITY, "preset": "veryfast"})
+    stream.height, stream.width = (length + length % 2 for length in frame.shape[:2])
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = source.time_base or Fraction(1, 90000)
+    return stream
+
+
+def _upright(frame: Any) -> np.ndarray:
+    pixels = frame.to_ndarray(format="rgb24").astype("float32") / 255
+    return np.ascontiguousarray(np.rot90(pixels, k=round(getattr(frame, "rotation", 0) / 90)))
+
+
+def _even(frame: np.ndarray) -> np.ndarray:
+    h, w = frame.shape[:2]
+    return np.pad(frame, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
+
+
+class Steadier:
+    """Paints the frames of a film so that they do not flicker.
+
+    A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it. The
+    normalisation uses a running mean of the frames' statistics. And where a frame shows what the one before showed, moved or
+    not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are carried along; where
+    something new appears, they are not. Strokes are carried by Lanczos' kernel, since a softer one blurs them over time.
+
+    Args:
+        style: see `load_style`.
+        steady: how much of the old strokes remains, where nothing is new: from 0, every frame for itself, to 1.
+        strength: from 0, the photograph, to 1, the pastiche.
+    """
+
+    def __init__(self, style: Style, steady: float = 0.5, strength: float = 1.0):
+        self.style, self.steady, self.strength = style, steady, strength
+        self._statistics: np.ndarray | None = None
+        self._before: tuple[np.ndarray, np.ndarray] | None = None  # brightness of the last frame, and its pastiche
+        if steady:
+            self._cv2 = _import("cv2", "opencv-python-headless")
+            self._flow = self._cv2.DISOpticalFlow_create(self._cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """The pastiche of the next frame; both (h, w, 3) in [0, 1]."""
+        known = self._statistics is not None and self.steady > 0
+        fixed = CALM if known else 0.0
+        pastiche, own = self.style.paint_frame(frame, self.strength, self._statistics if known else None, fixed)
+        self._statistics = own if self._statistics is None else own + fixed * (self._statistics - own)
+        if self.steady:
+            grey = self._brightness(frame)
+            if self._before is not None and self._before[1].shape == pastiche.shape:
+                old, sure = self._carried(grey, *self._before)
+                pastiche += self.steady * sure[..., None] * (old - pastiche)
+                np.clip(pastiche, 0, 1, out=pastiche)
+            self._before = grey, pastiche.copy()
+        return pastiche
+
+    def _brightness(self, frame: np.ndarray) -> np.ndarray:
+        scale = min(1.0, FLOW_SIDE / max(frame.shape[:2]))
+        size = (max(MIN_SIDE, round(frame.shape[1] * scale)), max(MIN_SIDE, round(frame.shape[0] * scale)))
+        return self._cv2.resize(self._cv2.cvtColor(frame, self._cv2.COLOR_RGB2GRAY), size, interpolation=3)
+
+    def _carried(self, grey: np.ndarray, grey_before: np.ndarray, pastiche: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The last pastiche moved to where things are now, and how sure that is, from 0 to 1, at every pixel."""
+        cv2, (h, w) = self._cv2, pastiche.shape[:2]
+        now, before = (np.rint(picture * 255).astype("uint8") for picture in (grey, grey_before))
+        flow = self._flow.calc(now, before, None)  # where each pixel was
+        seen = _moved(cv2, grey_before, flow, cv2.INTER_LINEAR)
+        difference = cv2.GaussianBlur(np.abs(seen - grey), (0, 0), 1.5)
+        sure = np.exp(-np.square(difference / TOLERANCE))
+        scale = np.array([w / grey.shape[1], h / grey.shape[0]], "float32")
+        flow = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * scale
+        return _moved(cv2, pastiche, flow, cv2.INTER_LANCZOS4), cv2.resize(sure, (w, h), interpolation=cv2.INTER_LINEAR)
+
+
+def _moved(cv2: Any, picture: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
+    y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype("float32")
+    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _import(module: str, package: str) -> Any:
+    try:
+        return __import__(module)
+    except ImportError as problem:
+        raise SettingsError(f"films need the package {package}: pip install {package}.") from problem

@@ -1,0 +1,70 @@
+"""Train the shipped styles: `python tools/train_styles.py --photos DIR [--vgg16 FILE]`. Stopped, it goes on where it was.
+
+First against the pocket VGG, which is quick, then, for the last word, against VGG16, which is not so easily pleased: a
+network can learn patterns that only the pocket VGG takes for brush strokes.
+"""
+
+import argparse
+import signal
+from pathlib import Path
+
+from nst_lib.engine import start_engine
+from nst_lib.fast.styles import SHIPPED_FILE, StyleFile
+from nst_lib.images import load_image
+
+ROOT = Path(__file__).parents[1]
+STYLES = {
+    "great_wave": "hokusai_great_wave",
+    "poppies": "hokusai_poppies",
+    "inokashira_snow": "hiroshige_inokashira_snow",
+    "composition_viii": "kandinsky_composition_viii",
+    "summertime": "cassatt_summertime",
+    "moulin_galette": "renoir_moulin_galette",
+    "cafe_terrace": "vangogh_cafe_terrace",
+    "church_auvers": "vangogh_church_auvers",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", required=True, help="a folder of some hundred photographs or more")
+    parser.add_argument("--minutes", type=float, default=30, help="against the pocket VGG")
+    parser.add_argument("--vgg16", help="VGG16's weights; by default those that `nst fetch vgg16` stored")
+    parser.add_argument("--vgg16-minutes", type=float, default=45)
+    parser.add_argument("--work", type=Path, default=ROOT / "out", help="where checkpoints and samples go")
+    parser.add_argument("--out", type=Path, default=SHIPPED_FILE)
+    options = parser.parse_args()
+    start_engine()
+    from nst_lib.fast.training import train
+
+    signals: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
+    options.work.mkdir(exist_ok=True)
+    paintings = {name: load_image(ROOT / "data" / "style" / f"{file}.jpg") for name, file in STYLES.items()}
+    sketch = options.work / "styles_pocket.npz"
+    for backbone, minutes, out in (("pocket", options.minutes, sketch), ("vgg16", options.vgg16_minutes, options.out)):
+        if out == sketch and sketch.is_file():
+            continue
+        checkpoint = options.work / f"styles_{backbone}.checkpoint.npz"
+        trained = train(
+            paintings,
+            options.photos,
+            minutes=minutes,
+            start=None if backbone == "pocket" else StyleFile.load(sketch),
+            backbone=backbone,
+            weights=options.vgg16 if backbone == "vgg16" else None,
+            checkpoint=checkpoint,
+            resume=checkpoint.is_file(),
+            samples=options.work / f"styles_{backbone}.samples.png",
+            should_stop=lambda: signals,
+            progress=True,
+        )
+        if trained is None:
+            return
+        trained.save(out)
+        checkpoint.unlink(missing_ok=True)
+    print(f"{options.out}: {options.out.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()
