@@ -14,12 +14,23 @@ from typing import Any
 __version__ = importlib.metadata.version("nst_lib")
 
 _WITHOUT_ENGINE = {
-    "errors": ("CheckpointError", "NSTError", "PictureError", "SettingsError", "WeightsError"),
+    "errors": (
+        "CheckpointError",
+        "NSTError",
+        "PictureError",
+        "SettingsError",
+        "StyleError",
+        "VideoError",
+        "WeightsError",
+    ),
+    "fast.styles": ("Style", "StyleFile", "load_style", "style_names"),
+    "fast.video": ("paint_video",),
     "color": ("keep_colors", "match_colors"),
     "images": ("crop_to_fit", "load_image", "resize", "save_image"),
 }
 _WITH_ENGINE = {
     "backbones": ("CONTENT_LAYER", "STYLE_LAYERS", "Backbone", "load_backbone"),
+    "fast.training": ("train",),
     "losses": ("gram_matrix", "relative_error", "total_variation"),
     "metrics": ("Score", "score"),
     "painting": ("PaintState", "Painting", "paint", "stylize"),

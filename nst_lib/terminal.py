@@ -60,7 +60,9 @@ def noted_signals(after: str = "this step") -> Iterator[list[int]]:
 
     def note(number: int, _frame: Any) -> None:
         if not noted:
-            os.write(2, f"\nnst: stopping after {after} ...\n".encode())  # `print` cannot bear to be interrupted by `print`
+            os.write(
+                2, f"\nnst: stopping after {after} ...\n".encode()
+            )  # `print` cannot bear to be interrupted by `print`
         noted.append(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -111,7 +113,7 @@ def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
 
 
 def picture_in_text(pixels: np.ndarray) -> str:
-    """A small picture (height, width, 3), uint8, for a terminal: two rows of pixels make a line, as colours of half blocks."""
+    """A small picture (height, width, 3), uint8, for a terminal: two rows of pixels to a line, as half blocks."""
     lines = []
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         cells = (

@@ -67,7 +67,13 @@ def _add_fast(commands: Any) -> None:
     add("--size", metavar="PIXELS", type=int, help="long side (default: the input's)")
     add("--steady", metavar="S", type=float, default=0.5, help="of a film, against flicker: 0 to 1 (default: 0.5)")
     add("--engine", choices=ENGINES, default="auto", help="(default: auto, onnx where it is installed)")
-    add("--max-pixels", metavar="N", type=int, default=MAX_PIXELS, help=f"refuse larger pictures (default: {MAX_PIXELS})")
+    add(
+        "--max-pixels",
+        metavar="N",
+        type=int,
+        default=MAX_PIXELS,
+        help=f"refuse larger pictures (default: {MAX_PIXELS})",
+    )
 
 
 def _add_train(commands: Any) -> None:
@@ -93,7 +99,11 @@ def _add_train(commands: Any) -> None:
     budget("--steps", metavar="N", type=int, help="budget: batches of photographs")
     add("--from", metavar="FILE", dest="start", default="shipped",
         help="set out from a style file's network (default: shipped), or from `nothing`")  # fmt: skip
-    add("--vector-only", action="store_true", help="leave that network as it is: quick, and the style blends with its own")
+    add(
+        "--vector-only",
+        action="store_true",
+        help="leave that network as it is: quick, and the style blends with its own",
+    )
     add("--style-weight", metavar="W", type=float, help="how much the painting counts (default: 0.12)")
     add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.3)")
     add("--backbone", choices=("pocket", "vgg16", "vgg19"), help="the judge (default: $NST_BACKBONE, or pocket)")
@@ -125,6 +135,7 @@ def _fast(options: argparse.Namespace) -> int:
     read = time.perf_counter()
     pastiche = style(picture, options.strength)
     painted = time.perf_counter()
+    del picture  # a large one, or its copies while it is encoded, would not fit beside it
     save_image(pastiche, output)
     print(f"{output}: {pastiche.shape[1]} x {pastiche.shape[0]}, painted in {painted - read:.2f} s; "
           f"{loaded - began:.2f} s to load the style, {time.perf_counter() - began:.2f} s in all")  # fmt: skip
@@ -191,7 +202,9 @@ def _fast_video(options: argparse.Namespace, style: Style, source: Path, output:
 def _train(options: argparse.Namespace) -> int:
     names = [Path(path).stem for path in options.paintings]
     if len(set(names)) < len(names):
-        raise SettingsError(f"the paintings' file names are the styles' names: {', '.join(names)} are not all different.")
+        raise SettingsError(
+            f"the paintings' file names are the styles' names: {', '.join(names)} are not all different."
+        )
     output = Path(options.output or f"{names[0]}.npz")
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
@@ -208,6 +221,7 @@ def _train(options: argparse.Namespace) -> int:
         start_engine()
         from nst_lib.fast.training import train
 
+    print(f"{len(names)} {'style' if len(names) == 1 else 'styles'}, on {options.photos}", flush=True)
     with noted_signals("this epoch") as signals:
         trained = train(paintings, options.photos, start=start, vector_only=options.vector_only, checkpoint=checkpoint,
                         resume=options.resume, samples=samples, tensorboard=options.tensorboard,

@@ -1,8 +1,8 @@
 """The style network: a picture goes in, the same picture painted comes out, in one pass.
 
 After Johnson et al. 2016 and Dumoulin et al. 2017, but made for a processor: nothing is convolved at full size, cells of
-2 x 2 pixels being folded into one position, most of the work is done on cells of 4 x 4, and no kernel exceeds 3 x 3. One network holds many styles: a
-style is no more than a scale and a shift for each normalised channel.
+2 x 2 pixels being folded into one position; most of the work is done on cells of 4 x 4; and no kernel exceeds 3 x 3. One
+network holds many styles: a style is no more than a scale and a shift for each normalised channel.
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ def make_runner(weights: Mapping[str, np.ndarray], engine: str = "auto") -> Runn
 
 
 def check_engine(engine: str) -> str:
-    """"onnx" or "keras", whichever runs. Raises SettingsError if the wanted one is unknown or not installed."""
+    """ "onnx" or "keras", whichever runs. Raises SettingsError if the wanted one is unknown or not installed."""
     check_choice("engine", engine, ENGINES)
     installed = importlib.util.find_spec("onnxruntime") is not None
     if engine == "onnx" and not installed:
@@ -86,7 +86,7 @@ class OnnxRunner:
         """See `Runner`."""
         n = len(pictures)
         statistics = np.zeros_like(style) if statistics is None else statistics
-        values = {"picture": pictures, "style": style, "statistics": statistics, "fixed": np.float32(fixed)}
+        values: dict[str, Any] = {"picture": pictures, "style": style, "statistics": statistics, "fixed": fixed}
         shapes = {"picture": pictures.shape, "style": (n, len(style)), "statistics": (n, len(style)), "fixed": (n,)}
         inputs = {name: np.ascontiguousarray(np.broadcast_to(v, shapes[name]), "float32") for name, v in values.items()}
         pastiches, own = self._session.run(None, inputs)

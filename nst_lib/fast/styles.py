@@ -61,7 +61,9 @@ class StyleFile:
             header = json.loads(arrays.pop("header").tobytes())
             version, about = header["version"], header["about"]
         except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
-            raise StyleError(f"{path} is not a style file, or is damaged. Copy it again, or train it again.") from problem
+            raise StyleError(
+                f"{path} is not a style file, or is damaged. Copy it again, or train it again."
+            ) from problem
         if version != VERSION:
             raise StyleError(
                 f"{path} is a style file of version {version}; this program reads version {VERSION}. Train it again, or use "
@@ -182,7 +184,9 @@ def load_style(
             )
         key = name if name not in by_name else f"{name} ({len(by_name) + 1})"
         styles[key], by_name[key] = file.styles[name], share
-    return Style(StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, make_runner(first.weights, engine))
+    return Style(
+        StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, make_runner(first.weights, engine)
+    )
 
 
 def _load_exported(path: str, engine: str) -> Style:
@@ -213,5 +217,7 @@ def _find(text: str) -> tuple[StyleFile, str]:
     if name:
         check_choice(f"style of {path}", name, file.styles)
     elif len(file.styles) > 1:
-        raise SettingsError(f"{path} has {len(file.styles)} styles: give one of them, as {path}:{next(iter(file.styles))}.")
+        raise SettingsError(
+            f"{path} has {len(file.styles)} styles: give one of them, as {path}:{next(iter(file.styles))}."
+        )
     return file, name or next(iter(file.styles))

@@ -1,4 +1,4 @@
-"""Films: every frame is painted at its own time, and the sound is copied. PyAV reads and writes, OpenCV follows what moves."""
+"""Films: every frame painted, at its own time, and the sound copied. PyAV reads and writes, OpenCV follows what moves."""
 
 import os
 import secrets
@@ -20,6 +20,7 @@ SUFFIXES = (*FORMATS, ".avi", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", 
 QUALITY = "18"  # x264's: smaller is better and larger; at 18 the difference can hardly be seen
 FLOW_SIDE = 320  # pixels: the long side at which movement is measured
 TOLERANCE = 0.06  # a difference in brightness of this much, after following the movement, is something new
+DETAIL = 2.0  # pixels: what is finer than this is detail
 CALM = 0.8  # of a steady film's normalisation, what comes from the frames before
 
 
@@ -93,7 +94,9 @@ def paint_video(
     except av.error.FFmpegError as problem:
         where = "be written" if report.frames else "be read"
         name = output if report.frames else source
-        raise VideoError(f"{name} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?") from problem
+        raise VideoError(
+            f"{name} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?"
+        ) from problem
     except OSError as problem:
         raise VideoError(f"cannot write {output}: {problem.strerror or problem}.") from problem
     finally:
@@ -191,8 +194,9 @@ class Steadier:
 
     A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it. The
     normalisation uses a running mean of the frames' statistics. And where a frame shows what the one before showed, moved or
-    not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are carried along; where
-    something new appears, they are not. Strokes are carried by Lanczos' kernel, since a softer one blurs them over time.
+    not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are carried along;
+    where something new appears, they are not. Lanczos' kernel carries them, since a softer one would blur them over time, and
+    what mixing takes from the fine detail is given back.
 
     Args:
         style: see `load_style`.
@@ -218,17 +222,26 @@ class Steadier:
             grey = self._brightness(frame)
             if self._before is not None and self._before[1].shape == pastiche.shape:
                 old, sure = self._carried(grey, *self._before)
-                pastiche += self.steady * sure[..., None] * (old - pastiche)
-                np.clip(pastiche, 0, 1, out=pastiche)
+                mixed = pastiche + self.steady * sure[..., None] * (old - pastiche)
+                pastiche = np.clip(self._as_crisp_as(pastiche, mixed), 0, 1)
             self._before = grey, pastiche.copy()
         return pastiche
+
+    def _as_crisp_as(self, fresh: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+        """`mixed` with as much fine detail as `fresh`: strokes that do not agree grow faint when they are mixed."""
+        soft, fresh_soft = (self._cv2.GaussianBlur(picture, (0, 0), DETAIL) for picture in (mixed, fresh))
+        detail = mixed - soft
+        lost = np.square(fresh - fresh_soft).mean() / (np.square(detail).mean() + 1e-12)
+        return soft + detail * np.sqrt(np.clip(lost, 1, 4))
 
     def _brightness(self, frame: np.ndarray) -> np.ndarray:
         scale = min(1.0, FLOW_SIDE / max(frame.shape[:2]))
         size = (max(MIN_SIDE, round(frame.shape[1] * scale)), max(MIN_SIDE, round(frame.shape[0] * scale)))
         return self._cv2.resize(self._cv2.cvtColor(frame, self._cv2.COLOR_RGB2GRAY), size, interpolation=3)
 
-    def _carried(self, grey: np.ndarray, grey_before: np.ndarray, pastiche: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _carried(
+        self, grey: np.ndarray, grey_before: np.ndarray, pastiche: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The last pastiche moved to where things are now, and how sure that is, from 0 to 1, at every pixel."""
         cv2, (h, w) = self._cv2, pastiche.shape[:2]
         now, before = (np.rint(picture * 255).astype("uint8") for picture in (grey, grey_before))

@@ -1,0 +1,201 @@
+"""What a training needs besides Keras' own callbacks: a budget, exact checkpoints, a guard against NaN, samples."""
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from tqdm.auto import tqdm
+
+from nst_lib import checkpoints
+from nst_lib.errors import CheckpointError, SettingsError
+from nst_lib.fast.network import get_kernels
+from nst_lib.fast.photos import CROP, Photos
+from nst_lib.fast.running import make_runner, paint_picture
+from nst_lib.images import crop_to_fit, save_image
+
+CHECKPOINT_SECONDS = 30
+SAMPLE_SECONDS = PRINT_SECONDS = 60
+
+
+@dataclass
+class Budget:
+    """How much of a training is done: seconds and epochs, of which one is limited."""
+
+    max_seconds: float | None
+    max_epochs: int | None
+    seconds: float = 0.0
+    epochs: int = 0
+
+    @property
+    def share(self) -> float:
+        """What has been spent, from 0 to 1."""
+        return min(1.0, self.seconds / self.max_seconds if self.max_seconds else self.epochs / (self.max_epochs or 1))
+
+    @property
+    def spent(self) -> bool:
+        """Whether the training is over."""
+        return self.share >= 1
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the end, at the present pace."""
+        return self.seconds * (1 / self.share - 1) if self.share else math.nan
+
+
+class Run(keras.callbacks.Callback):
+    """The learning rate over the budget, the guard against NaN, checkpoints, and the end."""
+
+    def __init__(
+        self,
+        data: Photos,
+        budget: Budget,
+        peak: float,
+        settings: dict[str, Any],
+        checkpoint: str | os.PathLike | None,
+        should_stop: Callable[[], object],
+    ):
+        super().__init__()
+        self.data, self.budget, self.peak, self.settings = data, budget, peak, settings
+        self.checkpoint, self.should_stop = checkpoint, should_stop
+        self.caution = 1.0  # halved with every NaN
+        self.good: list[np.ndarray] = []  # the last state without
+        self.saved = time.monotonic()
+
+    def restore(self, trainer: keras.Model) -> None:
+        """Go on from the checkpoint. Raises CheckpointError if it is of another training."""
+        if self.checkpoint is None:
+            raise CheckpointError("there is no checkpoint to go on from: give its file.")
+        header, arrays = checkpoints.read(self.checkpoint)
+        if header.get("kind") != "training":
+            raise CheckpointError(f"{self.checkpoint} is a checkpoint of a painting, not of a training.")
+        for name, value in self.settings.items():
+            if header["settings"].get(name) != value:
+                raise CheckpointError(
+                    f"{self.checkpoint} is of another training: its {name.replace('_', ' ')} is "
+                    f"{header['settings'].get(name)}, not {value}. Give the same again, or start afresh without --resume."
+                )
+        self.budget.seconds, self.budget.epochs, self.caution = header["seconds"], header["epochs"], header["caution"]
+        _set_state(trainer, list(arrays.values()))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Warm up over the first fiftieth of the budget; from there to the end, half a cosine (Loshchilov 2017, eq. 5)."""
+        self.data.epoch = epoch
+        self.began = time.monotonic()
+        share = self.budget.share
+        rate = min(1.0, share / 0.02 + 0.05) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+        self.model.optimizer.learning_rate = self.peak * self.caution * rate
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Step back after a NaN; note where the training stands; end it."""
+        self.budget.seconds += time.monotonic() - self.began
+        self.budget.epochs = epoch + 1
+        if math.isfinite((logs or {}).get("loss", 0.0)):
+            self.good = _get_state(self.model)
+        else:
+            self.caution /= 2
+            if not self.good or self.caution < 0.01:
+                raise SettingsError(
+                    "the training does not settle: its loss is not a number. Give a lower learning rate."
+                )
+            _set_state(self.model, self.good)
+        stop = self.budget.spent or self.should_stop()
+        if self.checkpoint is not None and (stop or time.monotonic() - self.saved > CHECKPOINT_SECONDS):
+            self._save(self.checkpoint)
+        self.model.stop_training = bool(stop)
+
+    def _save(self, path: str | os.PathLike) -> None:
+        header = {"kind": "training", "settings": self.settings, "seconds": self.budget.seconds,
+                  "epochs": self.budget.epochs, "caution": self.caution}  # fmt: skip
+        try:
+            checkpoints.write(path, header, {f"{i:03}": array for i, array in enumerate(self.good)})
+        except CheckpointError as problem:  # a full disk is no reason to lose a training
+            print(f"nst: training on, but {problem}", file=sys.stderr)
+        self.saved = time.monotonic()
+
+
+def _variables(trainer: keras.Model) -> list[keras.Variable]:
+    return [*trainer.network.variables, trainer.styles, *trainer.optimizer.variables]
+
+
+def _get_state(trainer: keras.Model) -> list[np.ndarray]:
+    return [np.array(ops.convert_to_numpy(variable)) for variable in _variables(trainer)]
+
+
+def _set_state(trainer: keras.Model, state: Sequence[np.ndarray]) -> None:
+    variables = _variables(trainer)
+    if [v.shape for v in variables] != [array.shape for array in state]:
+        raise CheckpointError("the checkpoint is of another network. Start afresh without --resume.")
+    for variable, array in zip(variables, state, strict=True):
+        variable.assign(array)
+
+
+class Samples(keras.callbacks.Callback):
+    """Some photographs in each style, as a picture, every minute: how the averaged weights would paint them now."""
+
+    def __init__(self, path: str | os.PathLike, paintings: Mapping[str, np.ndarray], data: Photos):
+        super().__init__()
+        self.path, self.paintings, self.drawn = Path(path), paintings, time.monotonic()
+        random = np.random.default_rng(0)
+        chosen = random.choice(len(data.photos), min(4, len(data.photos)), replace=False)
+        self.photos = [data.cut(data.photos[i], random) / np.float32(255) for i in chosen]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Draw them, if a minute has passed."""
+        if time.monotonic() - self.drawn > SAMPLE_SECONDS:
+            self.draw()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Draw them a last time."""
+        self.draw()
+
+    def draw(self) -> None:
+        """A row for each style: the painting, and the photographs in its manner."""
+        averages = [v for v in self.model.optimizer.variables if v.name.endswith("_average")]
+        trained = self.model.trainable_variables
+        values = {v.path: average for v, average in zip(trained, averages, strict=True)}
+        kernels = get_kernels(self.model.network, values)
+        all_numbers = ops.convert_to_numpy(values[self.model.styles.path])
+        run, rows = make_runner(kernels), []
+        for painting, numbers in zip(self.paintings.values(), all_numbers, strict=True):
+            painted = [paint_picture(run, photo, numbers)[0] for photo in self.photos]
+            rows.append(np.concatenate([crop_to_fit(painting, CROP, CROP), *painted], axis=1))
+        save_image(np.concatenate(rows), self.path)
+        self.drawn = time.monotonic()
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A line with the loss and its parts, photographs per second, and the time left."""
+
+    def __init__(self, budget: Budget, pictures: int, show: bool | None):
+        super().__init__()
+        self.budget, self.pictures = budget, pictures
+        layout = "{percentage:3.0f}%|{bar}| {desc}"
+        hide = None if show is None else not show
+        self.bar = tqdm(desc="starting", total=1000, bar_format=layout, disable=hide, dynamic_ncols=True)
+        self.silent, self.printed = show is False, time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Renew the line; without a terminal, print one every minute."""
+        seconds, logs = max(self.budget.seconds, 1e-9), logs or {}
+        text = (
+            f"loss {logs['loss']:.3f} (content {logs['content']:.3f}, style {logs['style']:.3f}), "
+            f"{self.pictures * self.budget.epochs / seconds:.0f} pictures/s, "
+            f"{tqdm.format_interval(round(self.budget.seconds_left))} left"
+        )
+        self.bar.set_description_str(text, refresh=False)
+        self.bar.update(round(1000 * self.budget.share) - self.bar.n)
+        if self.bar.disable and not self.silent and time.monotonic() - self.printed > PRINT_SECONDS:
+            print(text, file=sys.stderr)
+            self.printed = time.monotonic()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the line as it is."""
+        self.bar.close()

@@ -1,0 +1,86 @@
+"""The photographs that a style network learns from: cut, mirrored and mixed anew in every batch, without a wait."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image, ImageOps
+
+from nst_lib.errors import PictureError
+from nst_lib.images import MIN_SIDE
+
+SIZE = 256  # pixels: the photographs' short side, and the painting's long side
+CROP = 176  # pixels: what is cut out of a photograph; a smaller cut is cheaper, and the style's motifs still fit in
+SHIFT = 16  # pixels: the coarsest pooling of the backbone's
+BATCH = 4
+MAX_PHOTOS = 2000  # all are kept in memory, so that no step waits for the disk: this many take half a gigabyte
+
+
+class Photos(keras.utils.PyDataset):
+    """Random cuts from the photographs of a folder, mirrored at random, each with the number of a style to paint it in.
+
+    The batch depends only on the seed, the `epoch` and its index, so that a resumed training sees what an unbroken one
+    would have seen.
+
+    Attributes:
+        skipped: the files that are no pictures.
+
+    Raises:
+        PictureError: if the folder does not exist or has no readable picture.
+    """
+
+    def __init__(self, folder: str | os.PathLike, n_styles: int, steps: int, batch: int = BATCH, seed: int = 0):
+        super().__init__()
+        self.n_styles, self.steps, self.batch, self.seed, self.epoch = n_styles, steps, batch, seed, 0
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise PictureError(f"{folder} is not a folder. Give one with photographs in it.")
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in Image.registered_extensions())
+        if len(files) > MAX_PHOTOS:
+            chosen = np.random.default_rng(seed).choice(len(files), MAX_PHOTOS, replace=False)
+            files = [files[i] for i in sorted(chosen)]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            read = list(pool.map(_read_photo, files))
+        self.photos = [photo for photo in read if photo is not None]
+        self.skipped = [path for path, photo in zip(files, read, strict=True) if photo is None]
+        if not self.photos:
+            found = (
+                f"none of the {len(files)} pictures in {folder} can be read" if files else f"{folder} has no pictures"
+            )
+            raise PictureError(f"{found}. Give a folder of photographs (JPEG, PNG, WebP); a few hundred are enough.")
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
+        """{"photos": (batch, CROP, CROP, 3) uint8, "style": (batch,) int32, "shift": (2,) int32, up to SHIFT}."""
+        random = np.random.default_rng((self.seed, self.epoch, index))
+        cuts = [self.cut(self.photos[i], random) for i in random.integers(len(self.photos), size=self.batch)]
+        first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
+        styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
+        shift = random.integers(SHIFT + 1, size=2)
+        return ({"photos": np.stack(cuts), "style": styles.astype("int32"), "shift": shift.astype("int32")},)
+
+    def cut(self, photo: Image.Image, random: np.random.Generator) -> np.ndarray:
+        """A square cut (CROP, CROP, 3), uint8, from anywhere in a photograph."""
+        short = min(photo.size)
+        side = random.uniform(short / 2, short)  # seen from nearer or further away
+        left, top = random.uniform(0, photo.width - side), random.uniform(0, photo.height - side)
+        cut = photo.resize((CROP, CROP), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+        return np.asarray(ImageOps.mirror(cut) if random.random() < 0.5 else cut)
+
+
+def _read_photo(path: Path) -> Image.Image | None:
+    """A photograph with a short side of SIZE, or None. Unlike `load_image`, this decodes a JPEG at a fraction of its size."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (SIZE, SIZE))
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+    except Exception:  # a damaged file can make a decoder raise anything
+        return None
+    if min(upright.size) < MIN_SIDE:
+        return None
+    scale = SIZE / min(upright.size)
+    return upright.resize((max(SIZE, round(upright.width * scale)), max(SIZE, round(upright.height * scale))))
