@@ -13,7 +13,7 @@ SIZE ?= 256
 NST_BUDGET ?= 0.3# the share of their full computing time that notebooks take when tested
 DEV_EXTRAS := course,test,lint,bench
 ENGINE_EXTRAS := test,torch,jax
-LOCK_EXTRAS := $(DEV_EXTRAS),runtime
+LOCK_EXTRAS := $(DEV_EXTRAS),runtime,graph
 NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/*/*.ipynb)
 
 # In a container one is root, which Jupyter must be told to accept.
@@ -66,6 +66,13 @@ notebooks: $(VENV)/.dev ## run the notebooks and store their output
 gallery: $(VENV)/.dev ## paint the README's pictures again
 	$(VENV)/bin/python tools/make_gallery.py
 
+styles: $(VENV)/.dev ## train the shipped styles again, an hour and more [PHOTOS=folder]
+	$(VENV)/bin/python tools/train_styles.py --photos "$(PHOTOS)"
+
+graph: $(VENV)/.dev ## export the style network again, after a change to its code
+	$(call install,the exporter,graph,$(VENV),$(LOCK))
+	$(VENV)/bin/python tools/make_graph.py
+
 bench: $(VENV)/.dev ## measure speed, memory and quality
 	$(VENV)/bin/python tools/bench.py
 
@@ -90,7 +97,7 @@ clean: ## remove the environments and caches; your pictures in out/ stay
 	rm -rf .venv .venv-engines .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help course test test-engines notebooks gallery bench lint lock clean
+.PHONY: help course test test-engines notebooks gallery styles graph bench lint lock clean
 
 # The stamps below are newer than pyproject.toml and the lock when there is nothing to install.
 $(VENV)/.course: $(VENV)/bin/python pyproject.toml $(LOCK)

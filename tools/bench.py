@@ -2,6 +2,7 @@
 
     python tools/bench.py                 every row (about half an hour on two cores)
     python tools/bench.py pocket cold     only these; the others keep what was measured before
+    python tools/bench.py fast_train      trainings of an hour and more, which are not among `every row`
 
 Rows that need the real VGG16 take it from $NST_VGG16, a file that `nst_lib.weights.read_weights` reads, or from the usual
 place. Ratios are taken within one run; run it on a quiet machine.
@@ -11,18 +12,17 @@ import datetime
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import bench_fast
 import numpy as np
+from bench_common import ROOT, ROWS, peak_gigabytes, pictures, result, row, vgg16_file
 
-ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAIRS = [
     ("chelsea_cat", "hokusai_great_wave"),
@@ -38,37 +38,6 @@ PAIRS = [
 ]
 LEARNING_RATES = (0.01, 0.02, 0.03, 0.05)  # that the Adam baselines are tuned over
 PLAIN = {"tv_weight": 0.0, "padding": "zeros"}  # the loss of the literature: content and style only
-ROWS: dict[str, Callable[[], list[dict]]] = {}
-
-
-def row(function: Callable[[], list[dict]]) -> Callable[[], list[dict]]:
-    ROWS[function.__name__] = function
-    return function
-
-
-def result(what: str, measured: float, bar: float | None, unit: str, detail: str = "", **more: object) -> dict:
-    met = None if bar is None else measured <= bar
-    return {"what": what, "measured": measured, "bar": bar, "unit": unit, "met": met, "detail": detail, **more}
-
-
-def pictures(content: str, style: str) -> tuple[np.ndarray, np.ndarray]:
-    import nst_lib
-
-    return (
-        nst_lib.load_image(ROOT / "data" / "content" / f"{content}.jpg"),
-        nst_lib.load_image(ROOT / "data" / "style" / f"{style}.jpg"),
-    )
-
-
-def vgg16_file() -> Path:
-    from nst_lib.weights import cached_file
-
-    for path in (os.environ.get("NST_VGG16"), ROOT.parent / "shared" / "weights" / "vgg16_to_block5_conv1.npz"):
-        if path and Path(path).is_file():
-            return Path(path)
-    if cached_file("vgg16").is_file():
-        return cached_file("vgg16")
-    sys.exit("VGG16's weights are not here; run `nst fetch vgg16` or set NST_VGG16")
 
 
 def random_vgg19(folder: str) -> Path:
@@ -313,11 +282,6 @@ def vgg19_step() -> list[dict]:
     return [result(name, statistics.median(ratios), 1.15, "x", detail)]
 
 
-def peak_gigabytes() -> float:
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9
-
-
 @row
 def memory_pocket() -> list[dict]:
     """Peak memory of a whole pocket painting, and what it grows by from step 50 to step 500."""
@@ -333,7 +297,13 @@ def memory_pocket() -> list[dict]:
             peak = peak_gigabytes()
     return [
         result("peak memory, pocket VGG, 256 x 256", peak, 1.2, "GB", "the whole process, 100 steps"),
-        result("growth from step 50 to step 500", resident[500] - resident[50], 5.0, "MB", "bar: none; 5 MB is noise"),
+        result(
+            "growth from step 50 to step 500",
+            resident[500] - resident[50],
+            5.0,
+            "MB",
+            "the heap's own",
+        ),
     ]
 
 
@@ -410,7 +380,7 @@ def main() -> None:
     stored = DOCS / "benchmarks.json"
     rows = json.loads(stored.read_text()) if stored.exists() else {}
     DOCS.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or ROWS:
+    for name in sys.argv[1:] or [name for name in ROWS if name not in bench_fast.LONG]:
         print(f"{name}: {ROWS[name].__doc__}", flush=True)
         process = subprocess.run([sys.executable, __file__, "--row", name], stdout=subprocess.PIPE, text=True)
         found = [line for line in process.stdout.splitlines() if line.startswith("RESULT ")]
@@ -420,7 +390,8 @@ def main() -> None:
         rows[name] = json.loads(found[0][7:])
         for r in rows[name]:
             r |= {"machine": processor(), "date": str(datetime.date.today())}
-            print(f"  {r['what']}: {r['measured']:.3g} {r['unit']} (bar {r['bar']:.3g})  {r['detail']}", flush=True)
+            bar = "" if r["bar"] is None else f" (bar {r['bar']:.3g})"
+            print(f"  {r['what']}: {r['measured']:.3g} {r['unit']}{bar}  {r['detail']}", flush=True)
         rows = {name: rows[name] for name in ROWS if name in rows}
         stored.write_text(json.dumps(rows) + "\n")
     write_page(rows)

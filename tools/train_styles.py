@@ -28,9 +28,9 @@ STYLES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", required=True, help="a folder of some hundred photographs or more")
-    parser.add_argument("--minutes", type=float, default=30, help="against the pocket VGG")
+    parser.add_argument("--minutes", type=float, default=12, help="against the pocket VGG")
     parser.add_argument("--vgg16", help="VGG16's weights; by default those that `nst fetch vgg16` stored")
-    parser.add_argument("--vgg16-minutes", type=float, default=45)
+    parser.add_argument("--vgg16-minutes", type=float, default=50)
     parser.add_argument("--work", type=Path, default=ROOT / "out", help="where checkpoints and samples go")
     parser.add_argument("--out", type=Path, default=SHIPPED_FILE)
     options = parser.parse_args()
@@ -42,7 +42,10 @@ def main() -> None:
     options.work.mkdir(exist_ok=True)
     paintings = {name: load_image(ROOT / "data" / "style" / f"{file}.jpg") for name, file in STYLES.items()}
     sketch = options.work / "styles_pocket.npz"
-    for backbone, minutes, out in (("pocket", options.minutes, sketch), ("vgg16", options.vgg16_minutes, options.out)):
+    for backbone, minutes, weight, out in (
+        ("pocket", options.minutes, 0.12, sketch),
+        ("vgg16", options.vgg16_minutes, 0.22, options.out),
+    ):
         if out == sketch and sketch.is_file():
             continue
         checkpoint = options.work / f"styles_{backbone}.checkpoint.npz"
@@ -50,6 +53,7 @@ def main() -> None:
             paintings,
             options.photos,
             minutes=minutes,
+            style_weight=weight,
             start=None if backbone == "pocket" else StyleFile.load(sketch),
             backbone=backbone,
             weights=options.vgg16 if backbone == "vgg16" else None,

@@ -83,7 +83,8 @@ class Run(keras.callbacks.Callback):
                     f"{header['settings'].get(name)}, not {value}. Give the same again, or start afresh without --resume."
                 )
         self.budget.seconds, self.budget.epochs, self.caution = header["seconds"], header["epochs"], header["caution"]
-        _set_state(trainer, list(arrays.values()))
+        self.good = list(arrays.values())
+        _set_state(trainer, self.good)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Warm up over the first fiftieth of the budget; from there to the end, half a cosine (Loshchilov 2017, eq. 5)."""
@@ -97,8 +98,9 @@ class Run(keras.callbacks.Callback):
         """Step back after a NaN; note where the training stands; end it."""
         self.budget.seconds += time.monotonic() - self.began
         self.budget.epochs = epoch + 1
-        if math.isfinite((logs or {}).get("loss", 0.0)):
-            self.good = _get_state(self.model)
+        state = _get_state(self.model)
+        if math.isfinite((logs or {}).get("loss", 0.0)) and all(np.all(np.isfinite(array)) for array in state):
+            self.good = state
         else:
             self.caution /= 2
             if not self.good or self.caution < 0.01:

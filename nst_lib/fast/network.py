@@ -134,6 +134,11 @@ class Fold(layers.Layer):
         cells = ops.reshape(x, (-1, h // s, s, w // s, s, c))
         return ops.reshape(ops.transpose(cells, (0, 1, 3, 2, 4, 5)), (-1, h // s, w // s, s * s * c))
 
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        """For JAX, which cannot find it out by itself while the sides are unknown."""
+        n, h, w, c = shape
+        return n, h and h // self.side, w and w // self.side, self.side**2 * c
+
 
 class Unfold(layers.Layer):
     """What `Fold` does, undone (depth to space, "pixel shuffle")."""
@@ -147,3 +152,8 @@ class Unfold(layers.Layer):
         s, (_, h, w, c) = self.side, ops.shape(x)
         cells = ops.reshape(x, (-1, h, w, s, s, c // s**2))
         return ops.reshape(ops.transpose(cells, (0, 1, 3, 2, 4, 5)), (-1, h * s, w * s, c // s**2))
+
+    def compute_output_shape(self, shape: tuple) -> tuple:
+        """As above."""
+        n, h, w, c = shape
+        return n, h and h * self.side, w and w * self.side, c // self.side**2

@@ -183,9 +183,14 @@ def train(
         if tensorboard:
             callbacks.append(keras.callbacks.TensorBoard(tensorboard))
         callbacks.append(ProgressBar(budget, per_epoch * batch, progress))
-        trainer.fit(data, epochs=10**9, initial_epoch=budget.epochs, callbacks=callbacks, verbose=0)
+        trainer.fit(data, epochs=10**9, initial_epoch=budget.epochs, callbacks=callbacks, shuffle=False, verbose=0)
         if not budget.spent:
             return None
+    else:
+        trainer.optimizer.finalize_variable_values(trainer.trainable_variables)  # the averages, as at the end of `fit`
+    for variable in network.trainable_variables:
+        if variable.constraint is not None:  # which Keras applies after averaging, not before
+            variable.assign(variable.constraint(variable))
     numbers = ops.convert_to_numpy(trainer.styles)
     about = settings | {"pictures": budget.epochs * per_epoch * batch, "seconds": round(budget.seconds)}
     thumbnails = {name: np.asarray(to_pil(crop_to_fit(p, THUMBNAIL, THUMBNAIL))) for name, p in paintings.items()}

