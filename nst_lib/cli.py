@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
@@ -66,6 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check this machine, a line each", description=_doctor.__doc__)
     doctor.set_defaults(run=_doctor)
 
+    score = commands.add_parser("score", help="judge a stylised picture", description=_score.__doc__)
+    score.set_defaults(run=_score)
+    for name, help_text in (
+        ("content", "the photograph"),
+        ("style", "the painting"),
+        ("pastiche", "what was made of them"),
+    ):
+        score.add_argument(name, metavar=name.upper(), help=help_text)
+    score.add_argument("--backbone", choices=tuple(ARCHITECTURES), help="the judge (default: $NST_BACKBONE, or pocket)")
+    score.add_argument("--weights", metavar="FILE", help="its weights, if not in the usual place")
+
     layers = commands.add_parser(
         "layers", help="list a network's layers and what each can see", description=_layers.__doc__
     )
@@ -104,6 +116,10 @@ def _add_paint(commands: Any) -> None:
     add("--content-layers", metavar="LAYER", nargs="+", help="see `nst layers` (default: block4_conv2)")
     add("--style-layers", metavar="LAYER", nargs="+", help="(default: the first of each block)")
     add("--style-loss", choices=("gram", "wasserstein"), help="what of the painting is matched (default: gram)")
+    add("--style-scale", metavar="S", type=float, help="the painting's size over the picture's (default: 1)")
+    add("--color", choices=COLORS,
+        help="style: the painting's colours; luminance: the photograph's, with the picture's lightness; content, match: the "
+        "painting is given the photograph's palette first (default: style)")  # fmt: skip
     add("--init", metavar="WHAT", help="start from content, noise, or a picture FILE (default: content)")
     add("--seed", metavar="N", type=int, help="of the noise (default: 0)")
 
@@ -147,9 +163,9 @@ def _paint(options: argparse.Namespace) -> int:
 
     times = {"start": time.perf_counter()}  # when each phase ended
     size = None if options.resume else settings.setdefault("size", SIZE)
-    content, *styles = (
-        load_image(picture, size, max_pixels=options.max_pixels) for picture in (options.content, *options.styles)
-    )
+    content = load_image(options.content, size, max_pixels=options.max_pixels)
+    style_size = None if size is None else round(size * settings.get("style_scale", 1.0))
+    styles = [load_image(style, style_size, max_pixels=options.max_pixels) for style in options.styles]
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -233,6 +249,27 @@ def _doctor(_: argparse.Namespace) -> int:
 
 def _fetch(options: argparse.Namespace) -> int:
     print(f"{options.network}: {fetch_weights(options.network)}")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    """Judge a stylised picture: how much is left of the photograph, and how much of the painting has come in."""
+    content, style, pastiche = (load_image(path) for path in (options.content, options.style, options.pastiche))
+    with progress_bar("starting the engine"):
+        start_engine()
+    from nst_lib.backbones import load_backbone
+    from nst_lib.metrics import score
+
+    judge = load_backbone(options.backbone, options.weights)
+    result = score(pastiche, content, style, judge)
+    print(f"judged by {judge.name}, at {pastiche.shape[1]} x {pastiche.shape[0]}")
+    print(f"content     {result.content:6.3f}   0: the photograph itself; above about 1 it is hard to recognise")
+    print(
+        f"style       {result.style:6.3f}   0: the painting itself; below about 0.15 the brush strokes are the painter's"
+    )
+    print(f"total       {result.total:6.2f}   content + 30 x style, what `nst paint` minimises at weights 1 and 1")
+    print(f"similarity  {result.similarity:6.3f}   1: the photograph's light and dark, pixel by pixel")
+    print(f"color       {result.color:6.3f}   0: the painting's palette; 0.1 is easily seen")
     return 0
 
 

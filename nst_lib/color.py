@@ -8,6 +8,8 @@ import numpy as np
 from nst_lib.errors import check_choice
 from nst_lib.images import check_picture, resize
 
+COLORS = ("style", "content", "luminance", "match")
+_METHODS = {"content": "linear", "match": "histogram"}
 _RGB_TO_CONES = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -52,6 +54,15 @@ def _to_linear(lightness: np.ndarray, colour: np.ndarray) -> np.ndarray:
     return cones**3 @ np.linalg.inv(_RGB_TO_CONES).T
 
 
+def recolor(painting: np.ndarray, content: np.ndarray, color: str) -> np.ndarray:
+    """The painting as it is to be painted from, for one of COLORS: with the photograph's palette for "content" (linear) and
+    "match" (histogram), else as it is."""
+    check_choice("color", color, COLORS)
+    if color not in _METHODS:
+        return painting
+    return match_colors(painting, content, _METHODS[color])
+
+
 def keep_colors(pastiche: np.ndarray, content: np.ndarray) -> np.ndarray:
     """The pastiche's lightness with the photograph's colours: luminance transfer (Gatys et al. 2017, section 5.2).
 
@@ -77,9 +88,9 @@ def match_colors(painting: np.ndarray, content: np.ndarray, method: str = "linea
     source, target = to_oklab(painting), to_oklab(content)
     pixels, wanted = source.reshape(-1, 3), target.reshape(-1, 3)
     if method == "linear":
-        root = _matrix_power(_covariance(pixels), 0.5)
-        inverse = _matrix_power(_covariance(pixels), -0.5)
-        transport = inverse @ _matrix_power(root @ _covariance(wanted) @ root, 0.5) @ inverse
+        root = matrix_power(_covariance(pixels), 0.5)
+        inverse = matrix_power(_covariance(pixels), -0.5)
+        transport = inverse @ matrix_power(root @ _covariance(wanted) @ root, 0.5) @ inverse
         pixels = (pixels - pixels.mean(0)) @ transport.T + wanted.mean(0)
     else:
         pixels = np.stack([_match_axis(pixels[:, axis], wanted[:, axis]) for axis in range(3)], axis=-1)
@@ -90,7 +101,8 @@ def _covariance(pixels: np.ndarray) -> np.ndarray:
     return np.cov(pixels.T) + 1e-8 * np.eye(3)  # one colour has none: the map then stays finite
 
 
-def _matrix_power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+def matrix_power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    """A symmetric positive matrix to a power, by its eigenvalues."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.maximum(values, 1e-12) ** exponent) @ vectors.T
 

@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
+from nst_lib.color import matrix_power, to_oklab
 from nst_lib.errors import PictureError
 from nst_lib.images import check_picture, resize
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_target, relative_error
@@ -20,10 +21,15 @@ class Score:
     Attributes:
         content: relative squared error of the activations at block4_conv2; 0 for the photograph itself.
         style: mean over blockN_conv1 of the Gram matrices' relative squared errors; 0 for the painting itself.
+        similarity: structural similarity with the photograph's lightness (Wang et al. 2004); 1 for the photograph itself.
+        color: how far the colours are from the painting's, in units of Oklab's lightness, 0 to about 0.5: the Wasserstein-2
+            distance between the two palettes, taken as Gaussians.
     """
 
     content: float
     style: float
+    similarity: float
+    color: float
 
     @property
     def total(self) -> float:
@@ -65,4 +71,35 @@ def score(
     return Score(
         content=float(ops.convert_to_numpy(relative_error(seen[CONTENT_LAYER], target))),
         style=float(np.mean([ops.convert_to_numpy(distance) for distance in style_distances])),
+        similarity=structural_similarity(pastiche, resize(content, (h, w))),
+        color=palette_distance(pastiche, resize(check_picture(style), max(h, w))),
     )
+
+
+def structural_similarity(picture: np.ndarray, other: np.ndarray) -> float:
+    """Mean structural similarity of two pictures' lightness, in windows of 7 x 7: Wang et al. 2004, eq. 13.
+
+    Args:
+        picture, other: (h, w, 3) in [0, 1], of one shape.
+    """
+    a, b = (ops.convert_to_tensor(to_oklab(p)[None, ..., :1], dtype="float32") for p in (picture, other))
+
+    def local_mean(x: Any) -> Any:
+        return ops.average_pool(x, 7, strides=1, padding="valid")
+
+    mean_a, mean_b = local_mean(a), local_mean(b)
+    variance_a, variance_b = local_mean(a * a) - mean_a**2, local_mean(b * b) - mean_b**2
+    covariance = local_mean(a * b) - mean_a * mean_b
+    similar = (2 * mean_a * mean_b + 0.01**2) * (2 * covariance + 0.03**2)
+    similar = similar / ((mean_a**2 + mean_b**2 + 0.01**2) * (variance_a + variance_b + 0.03**2))
+    return float(ops.convert_to_numpy(ops.mean(similar)))
+
+
+def palette_distance(picture: np.ndarray, other: np.ndarray) -> float:
+    """Wasserstein-2 distance between two pictures' colours in Oklab, each taken as a Gaussian (Olkin and Pukelsheim 1982)."""
+    pixels = [to_oklab(p).reshape(-1, 3) for p in (picture, other)]
+    (mean_a, cov_a), (mean_b, cov_b) = ((p.mean(0), np.cov(p.T)) for p in pixels)
+    root = matrix_power(cov_a, 0.5)
+    cross = matrix_power(root @ cov_b @ root, 0.5)
+    squared = ((mean_a - mean_b) ** 2).sum() + np.trace(cov_a + cov_b - 2 * cross)
+    return float(np.sqrt(max(squared, 0.0)))

@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from nst_lib import autodiff, checkpoints
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
+from nst_lib.color import COLORS, keep_colors, recolor
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
 from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
@@ -105,6 +106,9 @@ class Painting:
         optimizer: "lbfgs" or "adam"; `learning_rate` is Adam's.
         init: "content", "noise", or a picture to start from. `seed` makes the noise.
         pyramid: how many sizes from coarse to fine, each half the next; by default down to about 256 pixels.
+        style_scale: the paintings' long side over the picture's: 2 for brush strokes twice as broad.
+        color: "style" for the painting's colours; to keep the photograph's, "luminance" takes over the picture's lightness
+            only, and "content" and "match" recolour the painting first (see `color.match_colors`: linear, histogram).
         sketch: whether a network other than the pocket VGG leaves all but the last size to the pocket VGG, and starts
             from its sketch: the same loss in half the time.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware gains from it.
@@ -138,6 +142,8 @@ class Painting:
         init: str | np.ndarray = "content",
         seed: int = 0,
         pyramid: int | None = None,
+        style_scale: float = 1.0,
+        color: str = "style",
         sketch: bool = True,
         precision: str = "auto",
     ):
@@ -152,9 +158,13 @@ class Painting:
         check_number("learning rate", learning_rate, least=1e-9)
         check_number("seed", seed, whole=True, least=0)
         check_number("size", size, whole=True, least=MIN_SIDE)
+        check_number("style scale", style_scale, least=0.1)
+        check_choice("color", color, COLORS)
         self.shares = _check_shares(shares, len(styles))
         self.content = resize(check_picture(content, "the photograph"), size)
-        self.styles = [resize(check_picture(style, "the painting"), size) for style in styles]
+        self.style_scale, self.color = style_scale, color
+        self.styles = [_resize_painting(check_picture(style, "the painting"), size * style_scale) for style in styles]
+        self._models = [recolor(style, self.content, color) for style in self.styles]
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
@@ -166,7 +176,8 @@ class Painting:
             "size": size, "steps": self.steps, "seconds": self.seconds, "pooling": pooling, "padding": padding,
             "content_layers": self.content_layers, "style_layers": self.style_layers, "style_loss": style_loss,
             "optimizer": optimizer, "learning_rate": learning_rate, "seed": seed, "pyramid": pyramid, "sketch": sketch,
-            "precision": precision, "weights": None if weights is None else str(weights), "shares": shares,
+            "style_scale": style_scale, "color": color, "precision": precision, "shares": shares,
+            "weights": None if weights is None else str(weights),
         }  # fmt: skip
         self.loss_weights: dict[str, Any] = {
             "content_weight": content_weight,
@@ -218,7 +229,7 @@ class Painting:
         self._targets = self.objective.targets(
             level.backbone,
             resize(self.content, (level.height, level.width)),
-            [_resize_painting(style, max(level.height, level.width)) for style in self.styles],
+            [_resize_painting(model, max(level.height, level.width) * self.style_scale) for model in self._models],
             self.shares,
         )
         self.timing.targets += time.perf_counter() - started
@@ -254,7 +265,8 @@ class Painting:
     @property
     def picture(self) -> np.ndarray:
         """The best picture so far, at the present size: (h, w, 3), fetched from the device."""
-        return np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1)
+        picture = np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1)
+        return keep_colors(picture, self.content) if self.color == "luminance" else picture
 
     def state(self) -> PaintState:
         """Where the painting stands; waits for the device.
@@ -371,7 +383,7 @@ class Painting:
     def check_same_pictures(self, content: np.ndarray, styles: Sequence[np.ndarray], path: str | os.PathLike) -> None:
         """Raise CheckpointError, naming the checkpoint's `path`, unless this is a painting of these very pictures."""
         size = max(self.content.shape[:2])
-        given = [resize(picture, size) for picture in (content, *styles)]
+        given = [resize(content, size), *(_resize_painting(style, size * self.style_scale) for style in styles)]
         mine = [self.content, *self.styles]
         if len(given) != len(mine) or not all(np.array_equal(a, b) for a, b in zip(given, mine, strict=True)):
             raise CheckpointError(
@@ -380,10 +392,10 @@ class Painting:
             )
 
 
-def _resize_painting(style: np.ndarray, size: int) -> np.ndarray:
+def _resize_painting(style: np.ndarray, size: float) -> np.ndarray:
     """A painting with a long side of `size`, or of as much as a long, thin one needs for its short side."""
     short, long = sorted(style.shape[:2])
-    return resize(style, max(size, math.ceil(MIN_SIDE * long / short)))
+    return resize(style, max(round(size), math.ceil(MIN_SIDE * long / short)))
 
 
 def _check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:

@@ -221,7 +221,9 @@ def fast_train() -> list[dict]:
     detail = f"content and style {content:.3f}, {style:.3f}; after an hour {long_content:.3f}, {long_style:.3f}"
     vector_detail = f"content and style {vector_content:.3f}, {vector_style:.3f}"
     return [
-        result("training a new style for 15 minutes: style distance over an hour's", style / long_style, 1.3, "x", detail),
+        result(
+            "training a new style for 15 minutes: style distance over an hour's", style / long_style, 1.3, "x", detail
+        ),
         result("the same: content distance over an hour's", content / long_content, 1.0, "x"),
         result("by its vector alone for 5 minutes: style distance", vector_style / long_style, 1.5, "x", vector_detail),
         result("the same: content distance", vector_content / long_content, 1.0, "x"),

@@ -1,5 +1,6 @@
-"""Run the README's `nst paint` commands that write to docs/gallery, so that each picture there is what its command makes."""
+"""Run the README's `nst` commands that write to docs/gallery, so that each picture there is what its command makes."""
 
+import glob
 import shlex
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from nst_lib.cli import main
 ROOT = Path(__file__).resolve().parents[1]
 
 for line in (ROOT / "README.md").read_text().splitlines():
-    if line.startswith("nst paint") and "-o docs/gallery/" in line:
+    if line.startswith("nst ") and "-o docs/gallery/" in line:
         print(line)
-        code = main(shlex.split(line)[1:])
+        words = [sorted(glob.glob(word)) or [word] if "*" in word else [word] for word in shlex.split(line)[1:]]
+        code = main([word for found in words for word in found])
         if code:
             sys.exit(code)

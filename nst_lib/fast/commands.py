@@ -13,12 +13,14 @@ from PIL import Image, ImageDraw
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.fast.running import ENGINES
+from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
 from nst_lib.fast.video import SUFFIXES, paint_video
 from nst_lib.files import check_writable
-from nst_lib.images import FORMATS, MAX_PIXELS, load_image, save_image
+from nst_lib.images import FORMATS, MAX_PIXELS, crop_to_fit, load_image, save_image, to_pil
 from nst_lib.terminal import noted_signals, picture_in_text, progress_bar
+
+TILE, TILE_PAINTED = 128, 256  # pixels: the side of a picture on the sheet, and the long side at which it is painted
 
 
 def add_to(commands: Any) -> None:
@@ -29,6 +31,7 @@ def add_to(commands: Any) -> None:
     styles.set_defaults(run=_styles)
     styles.add_argument("files", metavar="FILE", nargs="*", help="style files (default: the shipped one)")
     styles.add_argument("-o", "--output", metavar="OUT", help="also draw the paintings on a sheet, a picture file")
+    styles.add_argument("--on", metavar="PICTURE", nargs="+", default=[], help="... and these pictures in each style")
 
     export = commands.add_parser(
         "export",
@@ -156,7 +159,10 @@ def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output
         raise SettingsError(f"cannot write {output}: it is a file, and the input is a folder. Choose another name.")
     if output.resolve() == source.resolve():
         raise SettingsError(f"cannot write into {output}: it is the input. Choose another folder.")
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise SettingsError(f"cannot make the folder {output}: {problem.strerror}. Choose another.") from problem
     done, began = 0, time.perf_counter()
     with noted_signals("this picture") as signals, progress_bar("") as bar:
         for i, path in enumerate(pictures):
@@ -240,28 +246,39 @@ def _train(options: argparse.Namespace) -> int:
 def _styles(options: argparse.Namespace) -> int:
     """List trained styles, with a piece of each painting where the terminal has colours."""
     files = [StyleFile.load(path) for path in options.files] or [shipped_styles()]
-    styles = [(name, thumbnail) for file in files for name, thumbnail in file.thumbnails.items()]
+    if options.on and not options.output:
+        raise SettingsError("--on paints on a sheet: give its file with -o.")
     if options.output:
         check_writable(options.output, SettingsError)
         _check_format(Path(options.output))
-    for name, thumbnail in styles:
-        if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-            print(picture_in_text(np.asarray(Image.fromarray(thumbnail).resize((24, 24)))))
-        print(name)
+    for file in files:
+        for name, thumbnail in file.thumbnails.items():
+            if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+                print(picture_in_text(np.asarray(Image.fromarray(thumbnail).resize((24, 24)))))
+            print(name)
     if options.output:
-        save_image(_sheet(styles), options.output)
-        print(f"\n{options.output}: the paintings")
+        pictures = [load_image(path, TILE_PAINTED) for path in options.on]
+        save_image(_sheet(files, pictures), options.output)
+        print(f"\n{options.output}: {'the paintings, and the pictures in each style' if pictures else 'the paintings'}")
     return 0
 
 
-def _sheet(styles: list[tuple[str, np.ndarray]], columns: int = 4, side: int = 160) -> np.ndarray:
-    """The paintings' thumbnails with their names below."""
-    sheet = Image.new("RGB", (columns * side, -(-len(styles) // columns) * (side + 24)), "white")
+def _sheet(files: list[StyleFile], pictures: list[np.ndarray]) -> np.ndarray:
+    """The paintings with their names, and below them every picture in every style."""
+    known = [(name, thumbnail) for file in files for name, thumbnail in file.thumbnails.items()]
+    styles = [Style(file, {name: 1.0}, make_runner(file.weights)) for file in files for name in file.styles]
+    left = TILE if pictures else 0
+    size = (left + len(known) * TILE, TILE + 20 + len(pictures) * TILE)
+    sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
-    for i, (name, thumbnail) in enumerate(styles):
-        x, y = i % columns * side, i // columns * (side + 24)
-        sheet.paste(Image.fromarray(thumbnail).resize((side - 8, side - 8), Image.Resampling.LANCZOS), (x + 4, y + 4))
-        draw.text((x + side / 2, y + side), name, fill="black", anchor="ma", font_size=13)
+    for column, (name, thumbnail) in enumerate(known):
+        x = left + column * TILE
+        sheet.paste(Image.fromarray(thumbnail).resize((TILE, TILE), Image.Resampling.LANCZOS), (x, 20))
+        draw.text((x + TILE / 2, 3), name, fill="black", anchor="ma", font_size=13)
+    for row, picture in enumerate(pictures):
+        for column, painted in enumerate([picture, *(style(picture) for style in styles)]):
+            tile = to_pil(crop_to_fit(painted, TILE, TILE))
+            sheet.paste(tile, (column * TILE, 20 + (row + 1) * TILE))
     return np.asarray(sheet) / np.float32(255)
 
 

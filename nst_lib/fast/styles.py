@@ -6,6 +6,7 @@ Needs no engine where ONNX Runtime is installed, so nothing here imports Keras b
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from nst_lib.images import MIN_SIDE, check_picture
 
 VERSION = 1  # goes up when an older file can no longer be read, or when the network changes
 SHIPPED_FILE = Path(__file__).parents[1] / "assets" / "styles.npz"
-THUMBNAIL = 64  # pixels, the side of the square cut from each painting
+THUMBNAIL = 96  # pixels, the side of the square cut from each painting
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class StyleFile:
     Attributes:
         weights: the network's kernels by layer, (height, width, in, out).
         styles: the scales and shifts, (STYLE_LENGTH,), by the style's name.
-        thumbnails: (64, 64, 3) uint8, a piece of each painting, by the style's name.
+        thumbnails: (96, 96, 3) uint8, a piece of each painting, by the style's name.
         about: how it was trained: backbone, weights of the loss, photographs, pictures seen.
     """
 
@@ -55,15 +56,24 @@ class StyleFile:
         path = Path(path)
         if not path.is_file():
             raise StyleError(f"there is no style file {path}. Check the path; `nst train` makes such files.")
+        damaged = StyleError(f"{path} is not a style file, or is damaged. Copy it again, or train it again.")
         try:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             header = json.loads(arrays.pop("header").tobytes())
             version, about = header["version"], header["about"]
-        except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as problem:
-            raise StyleError(
-                f"{path} is not a style file, or is damaged. Copy it again, or train it again."
-            ) from problem
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as problem:
+            raise damaged from problem
         if version != VERSION:
             raise StyleError(
                 f"{path} is a style file of version {version}; this program reads version {VERSION}. Train it again, or use "
@@ -72,7 +82,9 @@ class StyleFile:
         groups: dict[str, dict[str, np.ndarray]] = {"network": {}, "style": {}, "thumbnail": {}}
         for name, array in arrays.items():
             kind, _, key = name.partition("/")
-            groups[kind][key] = array if kind == "thumbnail" else array.astype(np.float32)
+            groups.setdefault(kind, {})[key] = array if kind == "thumbnail" else array.astype(np.float32)
+        if not groups["network"] or not groups["style"]:
+            raise damaged
         return cls(groups["network"], groups["style"], groups["thumbnail"], about)
 
 

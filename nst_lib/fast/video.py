@@ -1,5 +1,6 @@
 """Films: every frame painted, at its own time, and the sound copied. PyAV reads and writes, OpenCV follows what moves."""
 
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import numpy as np
 
 from nst_lib.errors import SettingsError, VideoError, check_number
 from nst_lib.fast.styles import Style
+from nst_lib.files import check_writable
 from nst_lib.images import MIN_SIDE, resize
 
 FORMATS = (".mp4", ".mov", ".mkv")  # of what is written; whatever FFmpeg knows is read
@@ -21,6 +23,7 @@ QUALITY = "18"  # x264's: smaller is better and larger; at 18 the difference can
 FLOW_SIDE = 320  # pixels: the long side at which movement is measured
 TOLERANCE = 0.06  # a difference in brightness of this much, after following the movement, is something new
 DETAIL = 2.0  # pixels: what is finer than this is detail
+MISSING = 1.0  # seconds: a film that ends this much before its end is broken off
 CALM = 0.8  # of a steady film's normalisation, what comes from the frames before
 
 
@@ -68,18 +71,22 @@ def paint_video(
         should_stop: asked after every frame.
 
     Raises:
-        SettingsError: for bad settings, or if PyAV or OpenCV is not installed.
+        SettingsError: for bad settings, an output that is the source, or if PyAV or OpenCV is not installed.
         VideoError: if the source is no film, or has no frame that can be read, or the output cannot be written.
     """
     av = _import("av", "av")
     source, output = Path(source), Path(output)
     if output.suffix.lower() not in FORMATS:
         raise SettingsError(f"cannot write {output}: a film's name ends in one of {', '.join(FORMATS)}.")
-    check_number("steady", steady, 0)
-    if steady > 1:
-        raise SettingsError(f"steady is {steady!r}: give a number from 0 to 1.")
+    for name, value in (("steady", steady), ("strength", strength)):
+        check_number(name, value, 0)
+        if value > 1:
+            raise SettingsError(f"{name} is {value!r}: give a number from 0 to 1.")
     if not source.is_file():
         raise VideoError(f"{source} does not exist. Check the spelling.")
+    if os.path.realpath(output) == os.path.realpath(source):
+        raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
+    check_writable(output, VideoError)
     temporary = output.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
     report = VideoReport()
     try:
@@ -93,10 +100,11 @@ def paint_video(
         os.replace(temporary, output)
     except av.error.FFmpegError as problem:
         where = "be written" if report.frames else "be read"
-        name = output if report.frames else source
-        raise VideoError(
-            f"{name} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?"
-        ) from problem
+        which = output if report.frames else source
+        hint = "Is it a film, and is there space?"
+        if report.sound and isinstance(problem, av.error.ArgumentError):
+            hint = f"Perhaps its sound does not fit into a {output.suffix} file: choose a name that ends in .mkv."
+        raise VideoError(f"{which} cannot {where}: {problem.strerror or problem}. {hint}") from problem
     except OSError as problem:
         raise VideoError(f"cannot write {output}: {problem.strerror or problem}.") from problem
     finally:
@@ -130,7 +138,7 @@ def _transcode(
             if painted is None:
                 painted = _begin(out, pictures, frame)
                 sounds = {stream.index: out.add_stream_from_template(stream) for stream in film.streams.audio}
-                report.size, report.sound = frame.shape[:2], bool(sounds)
+                report.size, report.sound = (painted.height, painted.width), bool(sounds)
             pixels = np.rint(_even(steadier(frame)) * 255).astype("uint8")
             encoded = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             encoded.pts, encoded.time_base = item.pts, item.time_base
@@ -142,7 +150,7 @@ def _transcode(
                 packet.stream = sounds[packet.stream.index]
                 out.mux(packet)
             waiting.clear()
-        if should_stop():
+        if report.frames and should_stop():
             break
     if painted is not None:
         out.mux(painted.encode(None))
@@ -150,9 +158,11 @@ def _transcode(
 
 def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[tuple[str, Any]]:
     """("frame", frame) and ("sound", packet) in the order of the file, as far as it can be read."""
-    bad = 0
+    bad, last, end = 0, -math.inf, 0.0
     try:
         for packet in film.demux(pictures, *film.streams.audio):
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream.type == "audio":
                 if packet.dts is not None:
                     yield "sound", packet
@@ -163,12 +173,17 @@ def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[t
                 bad += 1
                 continue
             for frame in frames:
-                if frame.pts is not None:
+                if frame.pts is not None and frame.pts > last:  # next to damage, a decoder can mistake the order
+                    last = frame.pts
                     yield "frame", frame
     except av.error.FFmpegError as problem:
         report.damage = f"it breaks off after frame {report.frames}: {problem.strerror}"
+    else:  # most formats just end where the rest is missing; some say at their head how long they should be
+        begin, length = ((number or 0) / av.time_base for number in (film.start_time, film.duration))
+        if end - begin < length - MISSING:
+            report.damage = f"it breaks off after frame {report.frames}: {end - begin:.1f} of {length:.1f} s are there"
     if bad:
-        report.damage = report.damage or f"{bad} damaged pieces were left out"
+        report.damage = report.damage or f"{bad} damaged {'piece was' if bad == 1 else 'pieces were'} left out"
 
 
 def _begin(out: Any, source: Any, frame: np.ndarray) -> Any:

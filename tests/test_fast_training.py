@@ -1,0 +1,524 @@
+"""Training a style network: the photographs, the loss, and that neither Ctrl-C, NaN, a full disk nor SIGKILL ends it.
+
+All of it on a tiny scale: cuts of 48 pixels, four steps an epoch.
+"""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import oracles
+import pytest
+from conftest import ROOT
+from keras import ops
+from PIL import Image
+
+from nst_lib import checkpoints
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.errors import CheckpointError, PictureError, SettingsError
+from nst_lib.fast import callbacks, photos, training
+from nst_lib.fast.callbacks import Budget, Run
+from nst_lib.fast.network import build_network, flat_stays_flat, get_kernels, plain_style
+from nst_lib.fast.photos import SHIFT, Photos
+from nst_lib.fast.training import StyleTrainer, train
+from nst_lib.images import crop_to_fit, load_image, save_image
+from nst_lib.weights import POCKET_FILE
+
+CROP, EPOCH, EPOCHS = 48, 4, 3
+SETTINGS = {"steps": EPOCHS * EPOCH, "batch": 2, "progress": False}
+
+
+def make_small(setattr):
+    for module in (photos, training):
+        setattr(module, "SIZE", 64)
+    for module in (photos, callbacks):
+        setattr(module, "CROP", CROP)
+    for name in ("EPOCH", "EPOCH_ON_GPU"):
+        setattr(training, name, EPOCH)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        make_small(patch.setattr)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four photographs, one of them in a folder of its own."""
+    folder = tmp_path_factory.mktemp("photos")
+    (folder / "inner").mkdir()
+    sizes = {"chelsea_cat.png": (64, 64), "great_wall.jpg": (64, 90), "inner/dahlia_flower.webp": (80, 64)}
+    for name, size in sizes.items():
+        source = ROOT / f"data/content/{name.split('/')[-1].split('.')[0]}.jpg"
+        save_image(crop_to_fit(load_image(source), *size), folder / name)
+    save_image(crop_to_fit(load_image(ROOT / "data/content/rocket_launch.jpg"), 64, 64), folder / "rocket.bmp")
+    return folder
+
+
+def load_paintings():
+    files = {"waves": "hokusai_great_wave", "shapes": "kandinsky_composition_viii"}
+    return {name: crop_to_fit(load_image(ROOT / f"data/style/{file}.jpg"), 64, 64) for name, file in files.items()}
+
+
+@pytest.fixture(scope="module")
+def paintings():
+    return load_paintings()
+
+
+def numbers_of(photos, index=0):
+    return photos[index][0]
+
+
+def assert_equal(file, other, atol=1e-6):
+    for kind in ("weights", "styles"):
+        one, two = getattr(file, kind), getattr(other, kind)
+        assert list(one) == list(two)
+        for name, array in one.items():
+            np.testing.assert_allclose(array, two[name], atol=atol, err_msg=name)
+
+
+# The photographs
+
+
+def test_a_batch(folder):
+    data = Photos(folder, n_styles=2, steps=5, batch=3)
+    batch = numbers_of(data)
+    assert len(data) == 5 and len(data.photos) == 4 and data.skipped == []
+    assert batch["photos"].shape == (3, CROP, CROP, 3) and batch["photos"].dtype == np.uint8
+    assert batch["style"].shape == (3,) and batch["style"].dtype == np.int32
+    assert batch["shift"].shape == (2,) and batch["shift"].dtype == np.int32
+    shifts = np.stack([numbers_of(data, i)["shift"] for i in range(100)])
+    assert shifts.min() == 0 and shifts.max() == SHIFT
+
+
+def test_photographs_are_kept_at_the_size_they_are_cut_from(folder):
+    assert sorted(photo.size for photo in Photos(folder, 1, 1).photos) == [(64, 64), (64, 64), (64, 80), (90, 64)]
+
+
+def test_a_batch_depends_on_the_seed_the_epoch_and_its_index_only(folder):
+    def batch(seed, epoch, index):
+        data = Photos(folder, 2, 5, 2, seed)
+        data.epoch = epoch
+        return numbers_of(data, index)["photos"]
+
+    expected = batch(1, 2, 3)
+    np.testing.assert_array_equal(batch(1, 2, 3), expected)
+    for other in ((0, 2, 3), (1, 0, 3), (1, 2, 0)):
+        assert np.any(batch(*other) != expected)
+
+
+def test_cuts_lie_anywhere_in_a_photograph_and_are_mirrored_now_and_then():
+    ramp = np.tile(np.linspace(0, 255, 128)[None, :, None], (64, 1, 3)).astype("uint8")
+    random = np.random.default_rng(0)
+    cuts = np.stack([Photos.cut(None, Image.fromarray(ramp), random) for _ in range(60)]).astype(float)
+    assert cuts.min() < 10 and cuts.max() > 245
+    mirrored = cuts[:, 0, 0, 0] > cuts[:, 0, -1, 0]
+    assert 15 < mirrored.sum() < 45
+
+
+@pytest.mark.parametrize(("n_styles", "batch"), [(1, 4), (2, 4), (4, 4), (6, 4), (8, 4), (9, 2)])
+def test_the_styles_take_turns(folder, n_styles, batch):
+    data = Photos(folder, n_styles, 100, batch)
+    styles = np.stack([numbers_of(data, i)["style"] for i in range(100)])
+    assert all(len(set(row)) == min(batch, n_styles) for row in styles)
+    counts = np.bincount(styles.ravel(), minlength=n_styles)
+    assert len(counts) == n_styles and counts.min() > 0.5 * counts.mean()
+
+
+def test_one_photograph_is_enough(folder, tmp_path):
+    (tmp_path / "one.png").write_bytes((folder / "chelsea_cat.png").read_bytes())
+    assert numbers_of(Photos(tmp_path, 1, 1, 3))["photos"].shape == (3, CROP, CROP, 3)
+
+
+def test_what_is_no_picture_is_skipped_and_listed(folder, tmp_path):
+    whole = (folder / "great_wall.jpg").read_bytes()
+    (tmp_path / "good.jpg").write_bytes(whole)
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "notes.txt").write_text("not even a picture's name")
+    (tmp_path / "folder.png").mkdir()
+    save_image(np.zeros((31, 40, 3), "float32"), tmp_path / "tiny.png")
+    data = Photos(tmp_path, 1, 1)
+    assert len(data.photos) == 1
+    assert [path.name for path in data.skipped] == ["cut.jpg", "folder.png", "text.jpg", "tiny.png"]
+
+
+def test_a_turned_photograph_is_set_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (90, 64)).save(tmp_path / "turned.jpg", exif=exif)
+    assert Photos(tmp_path, 1, 1).photos[0].size == (64, 90)
+
+
+def test_of_many_photographs_some_are_chosen(folder, monkeypatch):
+    monkeypatch.setattr(photos, "MAX_PHOTOS", 2)
+    chosen = [Photos(folder, 1, 1, seed=seed).photos for seed in range(6)]
+    assert all(len(some) == 2 for some in chosen)
+    assert len({tuple(photo.tobytes() for photo in some) for some in chosen}) > 1
+
+
+def test_folders_without_photographs(tmp_path):
+    with pytest.raises(PictureError, match="nowhere is not a folder. Give one with photographs in it"):
+        Photos(tmp_path / "nowhere", 1, 1)
+    with pytest.raises(PictureError, match=rf"{tmp_path.name} has no pictures. Give a folder of photographs"):
+        Photos(tmp_path, 1, 1)
+    for name in ("one.jpg", "two.png", "three.webp"):
+        (tmp_path / name).write_text("not a picture")
+    with pytest.raises(PictureError, match="none of the 3 pictures in .* can be read"):
+        Photos(tmp_path, 1, 1)
+
+
+# The budget, the rate and the loss
+
+
+def test_a_budget_of_seconds_or_epochs():
+    budget = Budget(max_seconds=60, max_epochs=None)
+    assert budget.share == 0 and not budget.spent and math.isnan(budget.seconds_left)
+    budget.seconds = 15
+    assert budget.share == 0.25 and budget.seconds_left == 45
+    budget.seconds = 61
+    assert budget.spent and budget.share == 1 and budget.seconds_left == 0
+    assert Budget(None, max_epochs=4, seconds=30, epochs=3).seconds_left == pytest.approx(10)
+
+
+def fake_model():
+    """As much of a trainer as `Run` looks at."""
+    variable = keras.Variable(np.ones(3, "float32"))
+    optimizer = SimpleNamespace(variables=[], learning_rate=0.0)
+    return SimpleNamespace(
+        network=SimpleNamespace(variables=[variable]),
+        styles=keras.Variable(np.ones(2, "float32")),
+        optimizer=optimizer,
+        stop_training=False,
+    )
+
+
+def make_run(budget, checkpoint=None):
+    run = Run(SimpleNamespace(epoch=None), budget, 0.1, {}, checkpoint, lambda: False)
+    run.set_model(fake_model())
+    return run
+
+
+def test_the_rate_warms_up_and_then_falls_to_a_hundredth():
+    run = make_run(Budget(None, 100))
+    rates = []
+    for epoch in range(100):
+        run.on_epoch_begin(epoch)
+        rates.append(run.model.optimizer.learning_rate)
+        assert run.data.epoch == epoch
+        run.on_epoch_end(epoch, {"loss": 1.0})
+    assert run.model.stop_training
+    assert rates[0] == pytest.approx(0.005) and max(rates) == pytest.approx(0.1, rel=0.01)
+    assert np.argmax(rates) == 2 and np.all(np.diff(rates[2:]) < 0)
+    assert rates[50] == pytest.approx(0.0505) and rates[-1] == pytest.approx(0.001, rel=0.05)
+
+
+def test_a_step_to_nan_is_taken_back_even_when_the_loss_has_not_seen_it():
+    run = make_run(Budget(None, 10))
+    run.on_epoch_begin(0)
+    run.on_epoch_end(0, {"loss": 1.0})
+    run.on_epoch_begin(1)
+    run.model.styles.assign([math.inf, 0.0])
+    run.on_epoch_end(1, {"loss": 1.0})
+    np.testing.assert_array_equal(ops.convert_to_numpy(run.model.styles), [1, 1])
+    assert run.caution == 0.5
+
+
+def test_the_loss_against_numpy(folder, paintings):
+    network, judge = build_network(), load_backbone("pocket", padding="replicate")
+    styles = np.stack([plain_style(), 2 * plain_style()])
+    trainer = StyleTrainer(network, styles, list(paintings.values()), judge, style_weight=0.5, tv_weight=0.2)
+    (batch,) = Photos(folder, 2, 1, 2)[0]
+    pastiches = trainer(batch)
+    loss = float(ops.convert_to_numpy(trainer.compute_loss(x=batch, y_pred=pastiches)))
+
+    weights = np.load(POCKET_FILE)
+    y, x = batch["shift"]
+    painted = ops.convert_to_numpy(pastiches)
+
+    def see(picture):
+        return oracles.vgg(picture[y : y + CROP - SHIFT, x : x + CROP - SHIFT], weights, "edge")
+
+    seen, originals = [see(p) for p in painted], [see(p / 255) for p in batch["photos"]]
+    targets = [oracles.vgg(painting, weights, "edge") for painting in paintings.values()]
+    content = np.sum([np.sum((s[CONTENT_LAYER] - o[CONTENT_LAYER]) ** 2) for s, o in zip(seen, originals, strict=True)])
+    content /= np.sum([np.sum(o[CONTENT_LAYER] ** 2) for o in originals])
+    style = np.mean(
+        [
+            oracles.relative_error(oracles.gram(s[layer]), oracles.gram(targets[k][layer]))
+            for s, k in zip(seen, batch["style"], strict=True)
+            for layer in STYLE_LAYERS
+        ]
+    )
+    variation = np.mean([oracles.total_variation(p) for p in painted])
+    overshoot = np.mean((painted - np.clip(painted, 0, 1)) ** 2)
+    expected = content + 30 * 0.5 * style + 0.2 * variation + 10 * overshoot
+    assert loss == pytest.approx(expected, rel=0.01)
+
+
+# Training
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder, paintings, tmp_path_factory):
+    """A training with all that can be watched: the styles, the losses of its epochs, and what it wrote."""
+    kept = tmp_path_factory.mktemp("unbroken")
+    losses = []
+
+    class Watch(callbacks.ProgressBar):
+        def on_epoch_end(self, epoch, logs=None):
+            super().on_epoch_end(epoch, logs)
+            losses.append(logs["loss"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "ProgressBar", Watch)
+        file = train(paintings, folder, **SETTINGS, checkpoint=kept / "end.npz", samples=kept / "samples.png")
+    return SimpleNamespace(file=file, losses=losses, folder=kept)
+
+
+@pytest.fixture(scope="module")
+def stopped(folder, paintings, tmp_path_factory):
+    """The checkpoint of the same training, stopped after its first epoch."""
+    path = tmp_path_factory.mktemp("stopped") / "run.npz"
+    assert train(paintings, folder, **SETTINGS, checkpoint=path, should_stop=lambda: True) is None
+    return path
+
+
+@pytest.fixture
+def checkpoint(stopped, tmp_path):
+    (tmp_path / "run.npz").write_bytes(stopped.read_bytes())
+    return tmp_path / "run.npz"
+
+
+def test_what_a_training_hands_back(unbroken, paintings, tmp_path):
+    file = unbroken.file
+    assert list(file.styles) == list(file.thumbnails) == list(paintings)
+    assert set(file.weights) == set(get_kernels(build_network()))
+    assert file.about["styles"] == list(paintings) and file.about["backbone"] == "pocket"
+    assert file.about["pictures"] == EPOCHS * EPOCH * 2 and file.about["photographs"] == 4
+    assert np.any(file.styles["waves"] != file.styles["shapes"])
+    file.save(tmp_path / "styles.npz")
+
+
+def test_the_loss_falls(unbroken):
+    assert len(unbroken.losses) == EPOCHS
+    assert unbroken.losses[-1] < 0.9 * unbroken.losses[0]
+
+
+def test_a_trained_head_shows_no_grid(unbroken):
+    head = unbroken.file.weights["head"]
+    flat = ops.convert_to_numpy(flat_stays_flat(ops.convert_to_tensor(head)))
+    np.testing.assert_allclose(head, flat, atol=1e-6)
+
+
+def test_samples_show_every_photograph_in_every_style(unbroken):
+    assert load_image(unbroken.folder / "samples.png").shape == (2 * CROP, (1 + 4) * CROP, 3)
+
+
+def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(folder, paintings, unbroken, checkpoint):
+    """Stopped after each of its epochs, from one checkpoint to the next."""
+    again = {**SETTINGS, "checkpoint": checkpoint, "resume": True}
+    assert train(paintings, folder, **again, should_stop=lambda: True) is None
+    assert checkpoints.read(checkpoint)[0]["epochs"] == 2
+    assert_equal(train(paintings, folder, **again), unbroken.file)
+
+
+def test_a_finished_training_resumed_is_the_same(folder, paintings, unbroken):
+    end = unbroken.folder / "end.npz"
+    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=end, resume=True), unbroken.file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "is of another training: its seed is 0, not 1"),
+        ({"style_weight": 1.0}, "its style weight is 0.12, not 1.0"),
+        ({"tv_weight": 0.0}, "its tv weight is 0.3, not 0.0"),
+        ({"batch": 3}, "its batch is 2, not 3"),
+        ({"learning_rate": 0.5}, "its rate is 0.002, not 0.5"),
+    ],
+)
+def test_a_checkpoint_of_another_training(folder, paintings, checkpoint, changes, message):
+    with pytest.raises(CheckpointError, match=message) as caught:
+        train(paintings, folder, **(SETTINGS | changes), checkpoint=checkpoint, resume=True)
+    assert str(checkpoint) in str(caught.value)
+
+
+def test_a_checkpoint_of_other_styles_or_photographs(folder, paintings, checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match=r"its styles is \['waves', 'shapes'\], not \['waves'\]"):
+        train({"waves": paintings["waves"]}, folder, **SETTINGS, checkpoint=checkpoint, resume=True)
+    with pytest.raises(CheckpointError, match="its photographs is 4, not 1"):
+        train(paintings, folder / "inner", **SETTINGS, checkpoint=checkpoint, resume=True)
+
+
+def test_checkpoints_that_cannot_be_gone_on_from(folder, paintings, checkpoint, tmp_path):
+    def resume(path):
+        return train(paintings, folder, **SETTINGS, checkpoint=path, resume=True)
+
+    with pytest.raises(CheckpointError, match="there is no checkpoint to go on from: give its file"):
+        resume(None)
+    with pytest.raises(CheckpointError, match="there is no checkpoint .*missing.npz"):
+        resume(tmp_path / "missing.npz")
+    painting = checkpoints.write(tmp_path / "painting.npz", {"settings": {}}, {"picture": np.zeros((4, 4, 3))})
+    with pytest.raises(CheckpointError, match="painting.npz is a checkpoint of a painting, not of a training"):
+        resume(painting)
+    header, arrays = checkpoints.read(checkpoint)
+    other = checkpoints.write(tmp_path / "other.npz", header, dict(list(arrays.items())[1:]))
+    with pytest.raises(CheckpointError, match="the checkpoint is of another network"):
+        resume(other)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="run.npz is not a checkpoint, or is damaged"):
+        resume(checkpoint)
+
+
+def test_learning_the_vectors_alone_leaves_the_kernels_as_they_are(folder, paintings, unbroken):
+    new = {"waves": paintings["waves"], "new": paintings["shapes"][::-1]}
+    file = train(new, folder, **SETTINGS | {"steps": 1}, start=unbroken.file, vector_only=True)
+    assert set(file.weights) == set(unbroken.file.weights)
+    for name, kernel in file.weights.items():
+        np.testing.assert_array_equal(kernel, unbroken.file.weights[name])
+    mean = np.mean(list(unbroken.file.styles.values()), axis=0)
+    for name, first in (("waves", unbroken.file.styles["waves"]), ("new", mean)):
+        assert 1e-6 < np.abs(file.styles[name] - first).max() < 0.1
+
+
+def test_a_training_sets_out_from_a_trained_network(folder, paintings, unbroken):
+    """After one epoch at a low rate, it is still near."""
+    settings = SETTINGS | {"steps": 1, "learning_rate": 1e-6}
+    file = train(paintings, folder, **settings, start=unbroken.file, seed=5)
+    assert_equal(file, unbroken.file, atol=1e-4)
+    assert any(np.any(file.weights[name] != kernel) for name, kernel in unbroken.file.weights.items())
+
+
+@pytest.fixture
+def trainers(monkeypatch):
+    """The trainers that `train` makes."""
+    made = []
+
+    class Noted(StyleTrainer):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(training, "StyleTrainer", Noted)
+    return made
+
+
+def test_after_a_nan_a_training_steps_back_and_goes_on_more_slowly(folder, paintings, trainers, tmp_path):
+    seen, rates = [], []
+
+    def disturb():
+        styles = trainers[0].styles
+        seen.append(ops.convert_to_numpy(styles).copy())
+        rates.append(float(ops.convert_to_numpy(trainers[0].optimizer.learning_rate)))
+        if len(seen) == 1:
+            styles.assign(ops.full(styles.shape, math.nan))
+
+    path = tmp_path / "run.npz"
+    settings = SETTINGS | {"steps": 4 * EPOCH}
+    file = train(paintings, folder, **settings, checkpoint=path, should_stop=disturb)
+    np.testing.assert_array_equal(seen[1], seen[0])
+    assert np.any(seen[2] != seen[1])
+    header, _ = checkpoints.read(path)
+    assert header["caution"] == 0.5 and header["epochs"] == 4
+    cosines = [0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * epoch / 4)) for epoch in range(4)]
+    assert [rate / cosine for rate, cosine in zip(rates, cosines, strict=True)] == pytest.approx(
+        [0.05 * 2e-3, 2e-3, 1e-3, 1e-3], rel=1e-4
+    )
+    assert all(np.all(np.isfinite(array)) for array in [*file.weights.values(), *file.styles.values()])
+
+
+def test_a_training_that_does_not_settle(folder, paintings, trainers):
+    def disturb():
+        trainers[0].styles.assign(ops.full(trainers[0].styles.shape, math.nan))
+
+    with pytest.raises(SettingsError, match="the training does not settle: its loss is not a number"):
+        train(paintings, folder, **SETTINGS | {"steps": 20 * EPOCH}, should_stop=disturb)
+
+
+def test_a_nan_right_after_resuming_is_taken_back(folder, paintings, checkpoint, tmp_path):
+    header, arrays = checkpoints.read(checkpoint)
+    run = make_run(Budget(None, EPOCHS), checkpoint)
+    values = [np.zeros(3, "float32"), np.zeros(2, "float32")]
+    checkpoints.write(checkpoint, header, {f"{i:03}": value for i, value in enumerate(values)})
+    run.restore(run.model)
+    run.model.styles.assign([math.nan, 1.0])
+    run.on_epoch_begin(1)
+    run.on_epoch_end(1, {"loss": math.nan})
+    np.testing.assert_array_equal(ops.convert_to_numpy(run.model.styles), [0, 0])
+
+
+def test_a_full_disk_does_not_end_a_training(folder, paintings, unbroken, monkeypatch, tmp_path, capsys):
+    def no_space(path, *_):
+        raise CheckpointError(f"cannot write {path}: No space left on device.")
+
+    monkeypatch.setattr(checkpoints, "write", no_space)
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", -1)
+    file = train(paintings, folder, **SETTINGS, checkpoint=tmp_path / "run.npz")
+    assert_equal(file, unbroken.file)
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nst: training on, but")]
+    assert len(warnings) == EPOCHS and "No space left on device" in warnings[0]
+
+
+KILLED = """
+import os, signal, sys
+import test_fast_training as t
+
+t.make_small(setattr)
+t.callbacks.CHECKPOINT_SECONDS = -1
+fsync, calls = os.fsync, []
+
+def die_on_the_second_call(descriptor):
+    calls.append(descriptor)
+    if len(calls) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(descriptor)
+
+os.fsync = die_on_the_second_call
+t.train(t.load_paintings(), sys.argv[1], **t.SETTINGS, checkpoint=sys.argv[2])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(folder, paintings, unbroken, tmp_path):
+    path = tmp_path / "run.npz"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    killed = subprocess.run([sys.executable, "-c", KILLED, folder, path], env=environment, cwd=ROOT, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2  # the checkpoint, and half of the next
+    assert checkpoints.read(path)[0]["epochs"] == 1
+    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), unbroken.file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"minutes": 1, "steps": 1}, "minutes and steps are both given: give one of them"),
+        ({"minutes": 0}, "minutes is 0: give a number of at least 0.01"),
+        ({"steps": 0}, "steps is 0: give a whole number of at least 1"),
+        ({"steps": 1.5}, "steps is 1.5: give a whole number"),
+        ({"batch": 0}, "batch is 0: give a whole number of at least 1"),
+        ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"vector_only": True}, "vector_only needs a trained network to set out from: give `start`"),
+        ({"backbone": "vgg"}, "unknown backbone 'vgg': did you mean"),
+    ],
+)
+def test_settings_that_do_not_fit(folder, paintings, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        train(paintings, folder, **settings)
+
+
+def test_no_paintings_and_no_pictures(folder):
+    with pytest.raises(SettingsError, match="no paintings given: there is no style to learn"):
+        train({}, folder)
+    with pytest.raises(PictureError, match="the painting waves"):
+        train({"waves": np.zeros((64, 64))}, folder)
