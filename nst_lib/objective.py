@@ -12,6 +12,7 @@ from nst_lib.backbones import Backbone
 from nst_lib.losses import STYLE_GAIN, STYLE_LOSSES, relative_error, total_variation
 
 Tensor = Any
+WRAP = 32  # pixels beyond the edges of a tileable picture: what a network's deep layers need to see there
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,14 @@ class Objective:
     """loss = content_weight x content + 30 x style_weight x mean(style) + tv_weight x total variation.
 
     Gatys et al. 2015, eq. 7, with relative distances; content is the mean over `content_layers`, style that over
-    `style_layers` of the `style_loss` ("gram" or "wasserstein").
+    `style_layers` of the `style_loss` ("gram" or "wasserstein"). If `tileable`, the network sees the picture continued
+    beyond its edges by itself, so that the edges are nothing special, and no seam shows where copies of it meet.
     """
 
     content_layers: tuple[str, ...]
     style_layers: tuple[str, ...]
     style_loss: str
+    tileable: bool = False
 
     def targets(
         self, backbone: Backbone, content: np.ndarray, paintings: Sequence[np.ndarray], shares: Sequence[float]
@@ -33,7 +36,8 @@ class Objective:
         activations = [backbone(painting, self.style_layers) for painting in paintings]
         make_target, _ = STYLE_LOSSES[self.style_loss]
         style = {layer: make_target([a[layer] for a in activations], shares) for layer in self.style_layers}
-        return {"content": backbone(content, self.content_layers), "style": style}
+        seen = wrapped(ops.convert_to_tensor(content[None])) if self.tileable else content
+        return {"content": backbone(seen, self.content_layers), "style": style}
 
     def weight_vector(
         self, content_weight: float, style_weight: float, tv_weight: float, style_layer_weights: Mapping[str, float]
@@ -51,6 +55,7 @@ class Objective:
 
         def evaluate(x: Tensor, weights: Tensor, targets: dict) -> tuple[Tensor, Tensor, Tensor]:
             def weighted(x: Tensor) -> tuple[Tensor, Tensor]:
+                x = wrapped(x) if self.tileable else x
                 activations = backbone(x, [*self.content_layers, *self.style_layers])
                 content = [relative_error(activations[n], targets["content"][n]) for n in self.content_layers]
                 style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
@@ -61,3 +66,9 @@ class Objective:
             return autodiff.value_and_gradient(weighted, x)
 
         return evaluate
+
+
+def wrapped(x: Tensor, margin: int = WRAP) -> Tensor:
+    """Pictures (n, h, w, c), continued by `margin` pixels of themselves on every side, as on a torus."""
+    x = ops.concatenate([x[:, -margin:], x, x[:, :margin]], axis=1)
+    return ops.concatenate([x[:, :, -margin:], x, x[:, :, :margin]], axis=2)

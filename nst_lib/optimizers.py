@@ -80,12 +80,14 @@ class LBFGS:
         first_move: how far the most eager pixel moves in the very first step, when no curvature is known.
         armijo: the share of the decrease promised by the slope that a step has to deliver.
         preconditioned: whether to use `precondition`; False is textbook L-BFGS.
+        periodic: whether the picture's opposite edges meet, as a tile's do.
     """
 
     memory: int = 10
     first_move: float = 0.05
     armijo: float = 1e-4
     preconditioned: bool = True
+    periodic: bool = False
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""
@@ -153,7 +155,9 @@ class LBFGS:
             q = q - alphas[k] * changes[k]
         known = curvatures[0] > 0.0
         reference = ops.where(known, changes[0], gradient)
-        q, scaled = (precondition(q), precondition(reference)) if self.preconditioned else (q, reference)
+        scaled = reference
+        if self.preconditioned:
+            q, scaled = precondition(q, self.periodic), precondition(reference, self.periodic)
         newton = curvatures[0] / (_dot(reference, scaled) + 1e-30)
         cautious = self.first_move / (ops.max(ops.abs(q)) + 1e-30)
         q = q * ops.where(known, newton, cautious)
@@ -183,18 +187,18 @@ class LBFGS:
         return self.start(x)
 
 
-def precondition(gradient: Tensor) -> Tensor:
+def precondition(gradient: Tensor, periodic: bool = False) -> Tensor:
     """What a gradient (1, h, w, 3) becomes when every frequency of every colour axis is divided by its usual curvature.
 
     A loss made of VGG activations is steep along medium frequencies of the luminance and flat along the low and the highest
     ones. Undoing this saves about a third of the evaluations. The cosine transform (DCT-II) does not wrap round, so the
-    picture's opposite edges do not speak to each other.
+    picture's opposite edges do not speak to each other; where they are to meet, in a `periodic` picture, Fourier's does.
     """
     height, width = gradient.shape[1:3]
-    rows, columns = ops.array(_cosine_basis(height), "float32"), ops.array(_cosine_basis(width), "float32")
+    rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
     axes = ops.array(COLOUR_AXES, "float32")
     spectrum = ops.einsum("ui,vj,ijc,ca->auv", rows, columns, gradient[0], axes)
-    spectrum = spectrum / ops.array(_usual_curvature(height, width), "float32")
+    spectrum = spectrum / ops.array(_usual_curvature(height, width, periodic), "float32")
     return ops.einsum("ui,vj,auv,ca->ijc", rows, columns, spectrum, axes)[None]
 
 
@@ -211,19 +215,24 @@ CURVATURE = (
 
 
 @cache
-def _cosine_basis(side: int) -> np.ndarray:
-    """The orthonormal DCT-II as a matrix (side, side)."""
+def _basis(side: int, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """An orthonormal basis (side, side), a wave to a row, and the waves' frequencies (side,) in cycles per pixel: the
+    DCT-II, or the real Fourier basis."""
     k, i = np.arange(side)[:, None], np.arange(side)[None]
-    basis = np.sqrt(2 / side) * np.cos(np.pi * k * (2 * i + 1) / (2 * side))
-    basis[0] /= np.sqrt(2)
-    return basis
+    if not periodic:
+        waves, frequencies = np.cos(np.pi * k * (2 * i + 1) / (2 * side)), k[:, 0] / (2 * side)
+    else:
+        turns = (k + 1) // 2  # 0, then a cosine and a sine for each number of turns
+        waves = np.where(k % 2 == 1, np.cos(2 * np.pi * turns * i / side), np.sin(2 * np.pi * turns * i / side))
+        waves[0], frequencies = 1, turns[:, 0] / side
+    return waves / np.linalg.norm(waves, axis=1, keepdims=True), frequencies
 
 
 @cache
-def _usual_curvature(height: int, width: int) -> np.ndarray:
+def _usual_curvature(height: int, width: int, periodic: bool) -> np.ndarray:
     """CURVATURE at every frequency of a picture: (3, height, width)."""
-    down, across = np.arange(height)[:, None] / (2 * height), np.arange(width)[None] / (2 * width)
-    return np.stack([np.interp(np.hypot(down, across), FREQUENCIES, row) for row in CURVATURE])
+    down, across = (_basis(side, periodic)[1] for side in (height, width))
+    return np.stack([np.interp(np.hypot(down[:, None], across[None]), FREQUENCIES, row) for row in CURVATURE])
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

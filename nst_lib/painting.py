@@ -109,6 +109,7 @@ class Painting:
         style_scale: the paintings' long side over the picture's: 2 for brush strokes twice as broad.
         color: "style" for the painting's colours; to keep the photograph's, "luminance" takes over the picture's lightness
             only, and "content" and "match" recolour the painting first (see `color.match_colors`: linear, histogram).
+        tileable: whether copies of the picture are to fit together without a seam; see `nst_lib.textures`.
         sketch: whether a network other than the pocket VGG leaves all but the last size to the pocket VGG, and starts
             from its sketch: the same loss in half the time.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware gains from it.
@@ -144,6 +145,7 @@ class Painting:
         pyramid: int | None = None,
         style_scale: float = 1.0,
         color: str = "style",
+        tileable: bool = False,
         sketch: bool = True,
         precision: str = "auto",
     ):
@@ -168,15 +170,15 @@ class Painting:
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
-        self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss)
+        self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss, tileable)
         self.seed = seed
-        self.optimizer = Adam(learning_rate) if optimizer == "adam" else LBFGS()
+        self.optimizer = Adam(learning_rate) if optimizer == "adam" else LBFGS(periodic=tileable)
         self.timing = Timing()
         self.settings: dict[str, Any] = {
             "size": size, "steps": self.steps, "seconds": self.seconds, "pooling": pooling, "padding": padding,
             "content_layers": self.content_layers, "style_layers": self.style_layers, "style_loss": style_loss,
             "optimizer": optimizer, "learning_rate": learning_rate, "seed": seed, "pyramid": pyramid, "sketch": sketch,
-            "style_scale": style_scale, "color": color, "precision": precision, "shares": shares,
+            "style_scale": style_scale, "color": color, "tileable": tileable, "precision": precision, "shares": shares,
             "weights": None if weights is None else str(weights),
         }  # fmt: skip
         self.loss_weights: dict[str, Any] = {

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -67,7 +68,9 @@ def test_the_shipped_styles(shipped):
     assert len(shipped.styles) >= 8 and style_names() == sorted(shipped.styles)
     assert SHIPPED_FILE.stat().st_size <= 3_000_000
     assert set(shipped.thumbnails) == set(shipped.styles)
-    assert all(piece.shape == (THUMBNAIL, THUMBNAIL, 3) and piece.dtype == np.uint8 for piece in shipped.thumbnails.values())
+    assert all(
+        piece.shape == (THUMBNAIL, THUMBNAIL, 3) and piece.dtype == np.uint8 for piece in shipped.thumbnails.values()
+    )
     assert all(np.all(np.isfinite(array)) for array in [*shipped.weights.values(), *shipped.styles.values()])
 
 
@@ -76,7 +79,7 @@ def test_every_shipped_style_paints(style, shipped):
     pastiches = [style.blend({name: 1})(photograph) for name in shipped.styles]
     for pastiche in pastiches:
         check_is_picture(pastiche, (32, 32, 3))
-    assert all(np.any(one != other) for one, other in zip(pastiches, pastiches[1:], strict=False))
+    assert all(np.any(one != other) for one, other in pairwise(pastiches))
 
 
 def test_a_style_file_comes_back_in_half_precision(tmp_path):
@@ -163,7 +166,7 @@ def test_an_unknown_name(names):
 def test_one_of_several_styles_of_a_file(two, names):
     with pytest.raises(SettingsError, match=rf"has 2 styles: give one of them, as .*two\.npz:{names[0]}"):
         load_style(two)
-    with pytest.raises(SettingsError, match=rf"unknown style of .*two\.npz 'nothing'"):
+    with pytest.raises(SettingsError, match=r"unknown style of .*two\.npz 'nothing'"):
         load_style(f"{two}:nothing")
     style = load_style(f"{two}:{names[1]}")
     assert style.shares == {names[1]: 1} and list(style.file.styles) == names
@@ -179,14 +182,14 @@ def test_shares_mix_the_numbers(shipped, names):
     assert style.shares == {names[0]: 0.25, names[1]: 0.75}
     expected = 0.25 * shipped.styles[names[0]] + 0.75 * shipped.styles[names[1]]
     np.testing.assert_allclose(style.numbers, expected, rtol=1e-6)
-    assert load_style(names).shares == {name: 0.5 for name in names}
+    assert load_style(names).shares == dict.fromkeys(names, 0.5)
     assert style.blend({names[0]: 2}).shares == {names[0]: 1}
 
 
 def test_a_blend_lies_between(style, names):
     photograph = noise(32, 32, 3)
     first, second = (style.blend({name: 1})(photograph) for name in names)
-    blend = style.blend({name: 1 for name in names})(photograph)
+    blend = style.blend(dict.fromkeys(names, 1))(photograph)
     apart = np.abs(first - second).mean()
     assert 0 < np.abs(blend - first).mean() < apart and 0 < np.abs(blend - second).mean() < apart
 
@@ -313,8 +316,11 @@ def test_unknown_engines(names):
 
 def test_without_onnx_runtime_keras_paints(names, monkeypatch):
     find = importlib.util.find_spec
-    hide = lambda name, *rest: None if name == "onnxruntime" else find(name, *rest)  # noqa: E731
-    monkeypatch.setattr(importlib.util, "find_spec", hide)
+
+    def find_others(name, *rest):
+        return None if name == "onnxruntime" else find(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_others)
     with pytest.raises(SettingsError, match="ONNX Runtime is not installed: pip install onnxruntime"):
         load_style(names[0], engine="onnx")
     assert running.check_engine("auto") == "keras"
@@ -378,7 +384,7 @@ def test_a_mosaic_of_samples_is_made_of_a_pictures_own_pieces(small_tiles):
 def exported(style, names, tmp_path):
     pytest.importorskip("onnx", reason=NO_ONNX)
     pytest.importorskip("onnxruntime", reason=NO_RUNTIME)
-    return export_onnx(style.blend({name: 1 for name in names}), tmp_path / "style.onnx")
+    return export_onnx(style.blend(dict.fromkeys(names, 1)), tmp_path / "style.onnx")
 
 
 def test_an_exported_style_paints_the_same(exported, style, names):

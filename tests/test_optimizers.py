@@ -11,7 +11,7 @@ from keras import ops
 from nst_lib import autodiff
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_target, relative_error, total_variation
-from nst_lib.optimizers import COLOUR_AXES, CURVATURE, FREQUENCIES, LBFGS, Adam, _cosine_basis, precondition
+from nst_lib.optimizers import COLOUR_AXES, CURVATURE, FREQUENCIES, LBFGS, Adam, _basis, precondition
 
 BOTH = pytest.mark.parametrize("preconditioned", [True, False])
 LAYERS = [CONTENT_LAYER, *STYLE_LAYERS]
@@ -304,10 +304,25 @@ def test_going_on_with_a_larger_picture(optimizer):
 
 def test_the_cosine_basis_is_orthonormal_and_scipys():
     for side in (1, 2, 7, 32):
-        basis = _cosine_basis(side)
+        basis, _ = _basis(side, False)
         np.testing.assert_allclose(basis @ basis.T, np.eye(side), atol=1e-12)
         np.testing.assert_allclose(basis, scipy.fft.dct(np.eye(side), norm="ortho", axis=0), atol=1e-12)
     np.testing.assert_allclose(COLOUR_AXES.T @ COLOUR_AXES, np.eye(3), atol=1e-12)
+
+
+def test_the_fourier_basis_is_orthonormal_and_knows_its_frequencies():
+    for side in (1, 2, 7, 32):
+        basis, frequencies = _basis(side, True)
+        np.testing.assert_allclose(basis @ basis.T, np.eye(side), atol=1e-12)
+        power = np.abs(np.fft.rfft(basis, axis=1)) ** 2
+        np.testing.assert_allclose(np.fft.rfftfreq(side)[power.argmax(axis=1)], frequencies, atol=1e-12)
+
+
+def test_the_periodic_preconditioner_does_not_know_where_the_edges_are():
+    gradient = np.random.default_rng(0).normal(size=(1, 10, 14, 3)).astype("float32")
+    shifted = ops.convert_to_numpy(precondition(tensor(np.roll(gradient, (3, 5), (1, 2))), periodic=True))
+    expected = np.roll(ops.convert_to_numpy(precondition(tensor(gradient), periodic=True)), (3, 5), (1, 2))
+    np.testing.assert_allclose(shifted, expected, atol=1e-4)
 
 
 def test_the_preconditioner_divides_every_frequency_by_its_curvature():

@@ -49,7 +49,7 @@ def _add_fast(commands: Any) -> None:
     fast = commands.add_parser(
         "fast",
         help="repaint a picture, a folder or a film in a trained style, at once",
-        description="Repaint a picture, all pictures of a folder, or a film in a trained style, in one pass each.",
+        description="Repaint a picture, all pictures of a folder, or a film in a trained style,\nin one pass each.",
         usage="nst fast INPUT --style STYLE [STYLE ...] [-o OUT] [options]",
         epilog="examples:\n"
         "  nst fast me.jpg --style great_wave\n"
@@ -83,8 +83,8 @@ def _add_train(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="train a style network on your photographs",
-        description="Train a network to paint in the manner of a painting, or of each of several, in one pass.",
-        usage="nst train STYLE [STYLE ...] --photos DIR [-o OUT] [--minutes M | --steps N] [options]",
+        description="Train a network to paint in the manner of a painting, or of each of several,\nin one pass.",
+        usage="nst train STYLE [STYLE ...] --photos DIR [-o OUT]\n                 [--minutes M | --steps N] [options]",
         epilog="examples:\n"
         "  nst train wave.jpg --photos holidays/\n"
         "  nst train wave.jpg --photos holidays/ --vector-only --minutes 5\n"
@@ -251,13 +251,13 @@ def _styles(options: argparse.Namespace) -> int:
     if options.output:
         check_writable(options.output, SettingsError)
         _check_format(Path(options.output))
+    pictures = [load_image(path, TILE_PAINTED) for path in options.on]
     for file in files:
         for name, thumbnail in file.thumbnails.items():
             if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
                 print(picture_in_text(np.asarray(Image.fromarray(thumbnail).resize((24, 24)))))
             print(name)
     if options.output:
-        pictures = [load_image(path, TILE_PAINTED) for path in options.on]
         save_image(_sheet(files, pictures), options.output)
         print(f"\n{options.output}: {'the paintings, and the pictures in each style' if pictures else 'the paintings'}")
     return 0
@@ -266,7 +266,10 @@ def _styles(options: argparse.Namespace) -> int:
 def _sheet(files: list[StyleFile], pictures: list[np.ndarray]) -> np.ndarray:
     """The paintings with their names, and below them every picture in every style."""
     known = [(name, thumbnail) for file in files for name, thumbnail in file.thumbnails.items()]
-    styles = [Style(file, {name: 1.0}, make_runner(file.weights)) for file in files for name in file.styles]
+    styles = []
+    for file in files if pictures else ():
+        run = make_runner(file.weights)
+        styles += [Style(file, {name: 1.0}, run) for name in file.thumbnails]
     left = TILE if pictures else 0
     size = (left + len(known) * TILE, TILE + 20 + len(pictures) * TILE)
     sheet = Image.new("RGB", size, "white")
