@@ -33,6 +33,7 @@ _WITH_ENGINE = {
     "fast.training": ("train",),
     "losses": ("gram_matrix", "relative_error", "total_variation"),
     "metrics": ("Score", "score"),
+    "textures": ("texture",),
     "painting": ("PaintState", "Painting", "paint", "stylize"),
 }
 _HOME = {name: module for module, names in (_WITHOUT_ENGINE | _WITH_ENGINE).items() for name in names}

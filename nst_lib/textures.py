@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from nst_lib.color import from_oklab, to_oklab
 from nst_lib.errors import check_number
+from nst_lib.images import resize
 from nst_lib.painting import Painting
 
-LEAST = 128  # pixels: of less, the deepest style layer sees hardly more than the picture's own repetition
-GUIDE_WEIGHT = 0.05  # of the guide's content: enough for light and dark, little enough for the texture
+LEAST = 128  # pixels: in less, the deepest style layer sees hardly more than the picture's own repetition
+# A guide counts by what an early layer sees of it, which is light and dark: little enough for the texture to grow over it.
+GUIDE_LAYER, GUIDE_WEIGHT = "block2_conv1", 0.3
+NOISE = 0.1  # standard deviation of what a texture grows from: more would still show in the end
 
 
 def texture(
@@ -18,34 +22,32 @@ def texture(
     *,
     tileable: bool = True,
     guide: np.ndarray | None = None,
+    seed: int = 0,
     **settings: Any,
 ) -> Painting:
     """A texture to be painted: run it with `paint`, then take its `picture`.
 
     Args:
         styles: the painting, or several, to take the texture from, (h, w, 3) in [0, 1].
-        size: the side in pixels; a guide's long side.
+        size: the side in pixels, or the guide's long side.
         tileable: whether copies of the texture fit together without a seam.
-        guide: a picture whose light and dark the texture follows.
+        guide: a picture whose light and dark the texture follows, where it can.
+        seed: of the noise from which it grows.
         settings: as `Painting` takes them.
 
     Raises:
-        SettingsError: if it would be smaller than what the network sees at once.
+        SettingsError: if it would be smaller than what the network sees at once, or for bad settings.
+        PictureError: if a painting or the guide is no picture.
     """
-    check_number("size", size, LEAST, whole=True)
-    settings = {
-        "init": "noise",
-        "tv_weight": 0.1,
-        "content_weight": GUIDE_WEIGHT if guide is not None else 0.0,
-    } | settings
-    ground = np.full((size, size, 3), 0.5, "float32") if guide is None else _grey(guide)
-    return Painting(ground, styles, size=size, tileable=tileable, **settings)
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    from nst_lib.color import from_oklab, to_oklab
-
-    return from_oklab(to_oklab(picture) * [1.0, 0.0, 0.0])
+    check_number("the size of a texture", size, LEAST, whole=True)
+    ground = np.full((size, size, 3), 0.5, "float32")
+    options: dict[str, Any] = {"tv_weight": 0.1, "content_weight": 0.0}
+    if guide is not None:
+        ground = resize(from_oklab(to_oklab(guide) * [1, 0, 0]), size)
+        options |= {"content_weight": GUIDE_WEIGHT, "content_layers": (GUIDE_LAYER,)}
+    noise = np.random.default_rng(seed).normal(0, NOISE, ground.shape)
+    options["init"] = (ground + noise).clip(0, 1).astype("float32")
+    return Painting(ground, styles, size=size, tileable=tileable, seed=seed, **(options | settings))
 
 
 def repeated(tile: np.ndarray, times: int = 3) -> np.ndarray:
@@ -54,9 +56,9 @@ def repeated(tile: np.ndarray, times: int = 3) -> np.ndarray:
 
 
 def seam(tile: np.ndarray) -> tuple[float, float]:
-    """Where the steps across the seams stand among the steps between interior rows, and columns: percentiles, 0 to 100.
+    """Where the step across the seam stands among the steps between interior rows, and columns: percentiles, 0 to 100.
 
-    A step is the mean absolute difference between two neighbouring rows (or columns). 100 is a visible seam, 0 a blurred one.
+    A step is the mean absolute difference of two neighbouring rows (or columns). Near 100 one sees an edge, near 0 a blur.
     """
     percentiles = []
     for picture in (tile, tile.transpose(1, 0, 2)):

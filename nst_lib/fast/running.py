@@ -22,8 +22,7 @@ ENGINES = ("auto", "onnx", "keras")
 # Pixels: a picture of more is painted in tiles, so that memory does not grow with it.
 WHOLE = 4_000_000
 TILE = 1024
-# What a pixel of the network's output depends on reaches further, but with a weight that no longer shows.
-MARGIN = 64
+MARGIN = 64  # around a tile; a pixel of the output depends on some 50 pixels around it
 SAMPLES, SAMPLE_SIDE = 6, 256
 
 

@@ -4,6 +4,7 @@ the photograph's content and the painting's style. Keras' own trainer does the w
 
 import math
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ class StyleTrainer(keras.Model):
         self.targets = {name: ops.concatenate([gram_matrix(s[name]) for s in seen]) for name in STYLE_LAYERS}
         self.content_mean = keras.metrics.Mean(name="content")
         self.style_mean = keras.metrics.Mean(name="style")
+        self.built = True  # or Keras would try it on a batch of ones, and there may be no style 1
 
     def call(self, batch: Mapping[str, Tensor]) -> Tensor:
         """The pastiches (n, h, w, 3) of a batch of `Photos`."""
@@ -146,7 +148,7 @@ def train(
         PictureError: if there are no photographs, or a painting is no picture.
         CheckpointError: if the checkpoint is damaged or of another training.
     """
-    _check_settings(paintings, minutes, steps, start, vector_only, learning_rate, batch)
+    _check_settings(paintings, minutes, steps, start, vector_only, learning_rate, batch, style_weight, tv_weight, seed)
     keras.utils.set_random_seed(seed)
     precise = "bfloat16" if autodiff.bfloat16_pays() else "float32"
     judge = load_backbone(backbone, weights, padding="replicate", dtype=precise)
@@ -158,6 +160,11 @@ def train(
     network.trainable = not vector_only
     per_epoch = EPOCH_ON_GPU if autodiff.gpus() else EPOCH
     data = Photos(photos, len(paintings), per_epoch, batch, seed)
+    if data.skipped:
+        what = (
+            "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
+        )
+        print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
     numbers = np.stack([known.get(name, first) for name in paintings])
     trainer = StyleTrainer(network, numbers, list(paintings.values()), judge, style_weight, tv_weight)
     peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
@@ -205,6 +212,9 @@ def _check_settings(
     vector_only: bool,
     learning_rate: float | None,
     batch: int,
+    style_weight: float,
+    tv_weight: float,
+    seed: int,
 ) -> None:
     if not paintings:
         raise SettingsError("no paintings given: there is no style to learn.")
@@ -215,6 +225,9 @@ def _check_settings(
     for what, value, least in (("minutes", minutes, 0.01), ("learning_rate", learning_rate, 1e-6)):
         if value is not None:
             check_number(what, value, least)
+    for what, weight in (("style_weight", style_weight), ("tv_weight", tv_weight)):
+        check_number(what, weight, 0)
+    check_number("seed", seed, 0, whole=True)
     for what, number in (("steps", steps), ("batch", batch)):
         if number is not None:
             check_number(what, number, 1, whole=True)
