@@ -118,17 +118,17 @@ def size_of(path: Path | str) -> tuple[int, int]:
 def test_help_names_every_command(nst):
     result = nst("--help")
     assert result.code == 0
-    for command in ("paint", "fetch", "doctor", "layers"):
+    for command in ("paint", "fast", "train", "styles", "export", "texture", "score", "fetch", "doctor", "layers"):
         assert command in result.out
 
 
-@pytest.mark.parametrize("command", ["paint", "fetch", "doctor", "layers"])
+@pytest.mark.parametrize("command", ["paint", "texture", "score", "fetch", "doctor", "layers"])
 def test_every_help_says_what_the_command_does_in_80_columns(nst, monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     result = nst(command, "--help")
     assert result.code == 0 and result.err == ""
     assert max(map(len, result.out.splitlines())) <= 80
-    assert re.search(r"(?i)^(repaint|download|check|list)", result.out, re.MULTILINE)
+    assert re.search(r"(?i)^(repaint|grow|judge|download|check|list)", result.out, re.MULTILINE)
 
 
 def test_defaults_in_the_help_are_those_of_painting():
@@ -700,3 +700,33 @@ def test_a_reader_that_goes_away(nst, monkeypatch):
     monkeypatch.setattr(cli, "layer_shapes", broken)
     monkeypatch.setattr(cli.os, "dup2", lambda *_: None)
     assert nst("layers").code == 1
+
+
+def test_a_texture_and_its_preview(nst, here):
+    result = nst("texture", "wave.png", "--size", 128, "--steps", 2, "-o", "tile.png")
+    assert result.code == 0 and "percentiles" in result.out
+    assert Image.open("tile.png").size == (128, 128) and Image.open("tile_3x3.png").size == (384, 384)
+    assert not Path("tile.checkpoint.npz").exists()
+
+
+def test_a_texture_with_edges_has_no_preview(nst, here):
+    assert nst("texture", "wave.png", "--size", 128, "--steps", 1, "--no-tile", "-o", "cut.png").code == 0
+    assert Path("cut.png").is_file() and not Path("cut_3x3.png").exists()
+
+
+def test_a_texture_too_small_or_without_a_name(refused, here):
+    assert "at least 128" in refused("texture", "wave.png", "--size", 64)
+    assert ".png" in refused("texture", "wave.png", "-o", "tile.txt")
+
+
+def test_score_says_what_its_numbers_mean(nst, here):
+    result = nst("score", "my photo.jpg", "wave.png", "my photo.jpg")
+    assert result.code == 0
+    lines = {line.split()[0]: line for line in result.out.splitlines()}
+    assert float(lines["content"].split()[1]) == 0 and float(lines["similarity"].split()[1]) == 1
+    assert all(len(line) <= 120 and len(line.split()) > 4 for name, line in lines.items() if name != "judged")
+
+
+def test_score_of_another_picture_is_refused(refused, here):
+    Image.open("wave.png").resize((100, 40)).save("other.png")
+    assert "not the same picture" in refused("score", "my photo.jpg", "wave.png", "other.png")

@@ -5,9 +5,10 @@ import oracles
 import pytest
 
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.color import to_oklab
 from nst_lib.errors import PictureError, SettingsError
 from nst_lib.images import resize
-from nst_lib.metrics import Score, score
+from nst_lib.metrics import Score, palette_distance, score, structural_similarity
 from nst_lib.weights import POCKET_FILE
 
 
@@ -74,3 +75,28 @@ def test_the_real_vgg16_as_judge(pair, shared):
     by_name = score(pair[0], *pair, "vgg16", path)
     assert by_name == score(pair[0], *pair, load_backbone("vgg16", path))
     assert by_name.content == 0 and by_name.style != score(pair[0], *pair).style
+
+
+def test_structural_similarity_against_numpy(pair):
+    photograph, _ = pair
+    noisy = np.clip(photograph + np.random.default_rng(0).normal(0, 0.1, photograph.shape), 0, 1).astype("float32")
+    a, b = (to_oklab(picture)[..., 0] for picture in (photograph, noisy))
+    windows = [np.lib.stride_tricks.sliding_window_view(plane, (7, 7)).reshape(-1, 49) for plane in (a, b)]
+    (mean_a, mean_b), (variance_a, variance_b) = zip(*((w.mean(1), w.var(1)) for w in windows), strict=True)
+    covariance = (windows[0] * windows[1]).mean(1) - mean_a * mean_b
+    values = (2 * mean_a * mean_b + 1e-4) * (2 * covariance + 9e-4)
+    values /= (mean_a**2 + mean_b**2 + 1e-4) * (variance_a + variance_b + 9e-4)
+    assert structural_similarity(photograph, noisy) == pytest.approx(values.mean(), abs=1e-3)
+    assert structural_similarity(photograph, photograph) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_palette_distance_of_two_colours_is_that_in_oklab():
+    one, other = (np.full((8, 8, 3), value, "float32") for value in (0.2, 0.7))
+    expected = np.linalg.norm(to_oklab(one)[0, 0] - to_oklab(other)[0, 0])
+    assert palette_distance(one, other) == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_palette_distance_does_not_see_where_colours_are(pair):
+    shuffled = np.random.default_rng(0).permutation(pair[0].reshape(-1, 3)).reshape(pair[0].shape)
+    assert palette_distance(pair[0], shuffled) == pytest.approx(0, abs=1e-4)
+    assert palette_distance(*pair) > 0.02

@@ -19,6 +19,7 @@ from keras import ops
 
 from nst_lib import checkpoints
 from nst_lib.backbones import STYLE_LAYERS
+from nst_lib.color import to_oklab
 from nst_lib.errors import CheckpointError, NSTError, PictureError, SettingsError, WeightsError
 from nst_lib.images import resize
 from nst_lib.optimizers import LBFGS
@@ -426,7 +427,8 @@ def test_every_setting_survives_a_checkpoint(pair, tmp_path):
         "content_weight": np.float32(0.5), "style_weight": 2, "tv_weight": 0.0, "content_layers": ("block3_conv1",),
         "style_layers": ("block1_conv1", "block2_conv1"), "style_layer_weights": {"block2_conv1": 3},
         "style_loss": "wasserstein", "optimizer": "adam", "learning_rate": 0.1, "seed": 5, "precision": "float32",
-        "backbone": "pocket", "weights": POCKET_FILE, "pyramid": 1, "sketch": False,
+        "backbone": "pocket", "weights": POCKET_FILE, "pyramid": 1, "sketch": False, "style_scale": 1.25,
+        "color": "luminance", "tileable": True,
     }  # fmt: skip
     before = Painting(photograph, [painting, photograph], **settings)
     after = Painting.load(before.save(tmp_path / "run.npz"))
@@ -471,3 +473,31 @@ if __name__ == "__main__":
 def test_there_is_no_state_before_the_first_step(pair):
     with pytest.raises(SettingsError, match="nothing has been painted yet: call `step` first"):
         Painting(*pair, size=48).state()
+
+
+def test_a_larger_painting_has_larger_brush_strokes(pair):
+    painting = Painting(*pair, size=48, style_scale=1.5, steps=1)
+    assert max(painting.styles[0].shape) == 72
+    painting.step()
+    like = Painting(pair[0], resize(pair[1], 72), size=48, steps=1)
+    like.step()
+    assert painting.state().style != like.state().style  # which was made smaller again
+
+
+@pytest.mark.parametrize("color", ["luminance", "content", "match"])
+def test_the_photographs_colours_can_be_kept(pair, color):
+    distances = {}
+    for choice in ("style", color):
+        work = Painting(*pair, size=48, color=choice, steps=15)
+        for _ in paint(work):
+            pass
+        painted, photograph = (to_oklab(picture)[..., 1:].mean((0, 1)) for picture in (work.picture, work.content))
+        distances[choice] = np.linalg.norm(painted - photograph)
+    assert distances[color] < 0.3 * distances["style"]
+
+
+def test_an_unknown_colour_or_scale_is_refused(pair):
+    with pytest.raises(SettingsError, match="luminance"):
+        Painting(*pair, color="luminence")
+    with pytest.raises(SettingsError, match="style scale"):
+        Painting(*pair, style_scale=0)
