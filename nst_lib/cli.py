@@ -18,6 +18,7 @@ from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choic
 from nst_lib.fast import commands as fast_commands
 from nst_lib.files import atomic_write, check_writable
 from nst_lib.images import FORMATS, MAX_PIXELS, load_image, save_image
+from nst_lib.masks import load_mask, regions
 from nst_lib.terminal import paint_to_file, progress_bar
 from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
 
@@ -111,6 +112,8 @@ def _add_paint(commands: Any) -> None:
     add("-o", "--output", metavar="OUT", default=None, help="file to write (default: CONTENT_STYLE.png, here)")
     add("--size", metavar="PIXELS", type=int, help=f"its long side (default: {SIZE})")
     add("--shares", metavar="SHARE", nargs="+", type=_share, help="how much of each of several paintings")
+    add("--mask", metavar=("FILE", "STYLE"), nargs=2, action="append", dest="masks",
+        help="paint what is white (or opaque) in FILE in this STYLE, or leave it as it is: `none`; repeatable")  # fmt: skip
     add("--content-weight", metavar="W", type=float, help="how much the photograph counts (default: 1)")
     add("--style-weight", metavar="W", type=float, help="how much the painting counts (default: 1)")
     add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.5)")
@@ -212,9 +215,15 @@ def _paint(options: argparse.Namespace) -> int:
 
     times = {"start": time.perf_counter()}  # when each phase ended
     size = None if options.resume else settings.setdefault("size", SIZE)
+    masked = settings.pop("masks", [])
     content = load_image(options.content, size, max_pixels=options.max_pixels)
     style_size = None if size is None else round(size * settings.get("style_scale", 1.0))
-    styles = [load_image(style, style_size, max_pixels=options.max_pixels) for style in options.styles]
+    names = [*options.styles, *(style for _, style in masked if style != "none")]
+    styles = [load_image(style, style_size, max_pixels=options.max_pixels) for style in names]
+    if masked and len(options.styles) > 1:
+        raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
+    if masked and not options.resume:
+        settings["masks"] = regions(content, [load_mask(mask) for mask, _ in masked], [style for _, style in masked])
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -235,6 +244,7 @@ def _paint(options: argparse.Namespace) -> int:
     times["painting"] = time.perf_counter()
     if stopped_by:
         again = ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
+        again += [word for pair in masked for word in ("--mask", *pair)]
         again += ["--json", options.json] if options.json else []
         again += ["--max-pixels", str(options.max_pixels)] if options.max_pixels != MAX_PIXELS else []
         print(f"nst: stopped at step {painting.step_count}. The picture so far is {output}. Go on with\n"
@@ -251,7 +261,13 @@ def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) 
     """Say before the work what would be wrong after it."""
     if output.suffix.lower() not in FORMATS:
         raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
-    read = [options.content, *options.styles, *(vars(options).get(name) for name in ("init", "weights", "resume"))]
+    masks = [name for pair in vars(options).get("masks", []) for name in pair if name != "none"]
+    read = [
+        options.content,
+        *options.styles,
+        *masks,
+        *(vars(options).get(name) for name in ("init", "weights", "resume")),
+    ]
     taken = {os.path.realpath(name) for name in read if name}
     for path in (output, Path(options.json)) if options.json else (output,):
         if os.path.realpath(path) in taken:
@@ -278,6 +294,7 @@ def _write_report(options: argparse.Namespace, painting: Any, state: Any, times:
     report = {
         "content": options.content,
         "styles": options.styles,
+        "masks": vars(options).get("masks", []),
         "losses": asdict(state) if state is not None else None,
         "seconds": {key: round(value, 3) for key, value in (within | phases).items()},
         "init": "checkpoint" if options.resume else vars(options).get("init", "content"),

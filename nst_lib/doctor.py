@@ -1,21 +1,24 @@
 """`nst doctor`: what this machine has, and how long a picture will take on it."""
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import sys
+import time
 
 import numpy as np
 import psutil
 
 from nst_lib.engine import PACKAGES, start_engine
 from nst_lib.errors import NSTError
+from nst_lib.fast.styles import load_style, style_names
 from nst_lib.weights import DOWNLOADS, POCKET_FILE, cached_file, read_weights
 
 
 def check_machine() -> bool:
     """Print a line for each thing: OK, FAIL, or -- (absent, but only needed for some things). Return whether none failed."""
-    failures = 0
+    failures, styles = 0, list[str]()
 
     def line(ok: bool | None, name: str, text: str) -> None:
         nonlocal failures
@@ -32,6 +35,18 @@ def check_machine() -> bool:
         line(True, "pocket VGG", "built in")
     except NSTError as problem:
         line(False, "pocket VGG", str(problem))
+    for module, package, use in (
+        ("onnxruntime", "ONNX Runtime", "runs trained styles fastest"),
+        ("av", "PyAV", "reads and writes films"),
+        ("cv2", "OpenCV", "keeps films from flickering"),
+    ):
+        found = importlib.util.find_spec(module) is not None
+        line(True if found else None, package, use if found else f'{use}; not here: pip install ".[runtime]"')
+    try:
+        styles = style_names()
+        line(True, "styles", f"{len(styles)} built in")
+    except NSTError as problem:
+        line(False, "styles", str(problem))
     for network in DOWNLOADS:
         path = cached_file(network)
         line(
@@ -58,4 +73,10 @@ def check_machine() -> bool:
         pass
     seconds = painting.timing.optimize / painting.step_count * 100 + painting.timing.compile + painting.timing.targets
     line(True, "speed", f"about {seconds:.0f} s for a 256 px picture, after start-up")
+    if styles:
+        style, frame = load_style(styles[0]), np.zeros((480, 640, 3), "float32")
+        style(frame)
+        started = time.perf_counter()
+        style(frame)
+        line(True, "fast styles", f"{1000 * (time.perf_counter() - started):.0f} ms for a frame of 640 x 480")
     return failures == 0

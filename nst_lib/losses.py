@@ -54,6 +54,20 @@ def gram_distance(activations: Tensor, target: Tensor) -> Tensor:
     return relative_error(gram_matrix(activations), target)
 
 
+def guided_gram_distance(activations: Tensor, targets: Tensor, masks: Tensor) -> Tensor:
+    """The same for regions with a painting each: Gatys et al. 2017, eq. 7, made relative; each counts by its area.
+
+    Args:
+        activations: (1, h, w, channels).
+        targets: (regions, channels, channels), the paintings' Gram matrices.
+        masks: (regions, h, w) in [0, 1].
+    """
+    areas = ops.mean(masks, axis=(1, 2)) + 1e-6
+    inside = ops.cast(activations, "float32") * ops.sqrt(masks / areas[:, None, None])[..., None]
+    errors = ops.sum(ops.square(gram_matrix(inside) - targets), (1, 2)) / (ops.sum(ops.square(targets), (1, 2)) + 1e-12)
+    return ops.sum(errors * areas) / ops.sum(areas)
+
+
 def moments(activations: Tensor) -> tuple[Tensor, Tensor]:
     """The mean (channels,) and covariance (channels, channels) of activations (1, h, w, channels) over positions."""
     flat = ops.cast(ops.reshape(activations, (-1, activations.shape[-1])), "float32")

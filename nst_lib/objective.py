@@ -9,7 +9,15 @@ from keras import ops
 
 from nst_lib import autodiff
 from nst_lib.backbones import Backbone
-from nst_lib.losses import STYLE_GAIN, STYLE_LOSSES, relative_error, total_variation
+from nst_lib.losses import (
+    STYLE_GAIN,
+    STYLE_LOSSES,
+    gram_matrix,
+    guided_gram_distance,
+    relative_error,
+    total_variation,
+)
+from nst_lib.masks import fit_mask
 
 Tensor = Any
 WRAP = 32  # pixels beyond the edges of a tileable picture: what a network's deep layers need to see there
@@ -30,14 +38,31 @@ class Objective:
     tileable: bool = False
 
     def targets(
-        self, backbone: Backbone, content: np.ndarray, paintings: Sequence[np.ndarray], shares: Sequence[float]
+        self,
+        backbone: Backbone,
+        content: np.ndarray,
+        paintings: Sequence[np.ndarray],
+        shares: Sequence[float],
+        masks: Sequence[np.ndarray] | None = None,
     ) -> dict[str, Any]:
-        """What to aim at: the photograph's activations, and the paintings' statistics mixed in `shares`, by layer."""
+        """What to aim at, by layer: the photograph's activations, and the paintings' statistics, mixed in `shares`; or, with
+        masks (n, h, w), each painting's own, and where each layer is to have them."""
         activations = [backbone(painting, self.style_layers) for painting in paintings]
-        make_target, _ = STYLE_LOSSES[self.style_loss]
-        style = {layer: make_target([a[layer] for a in activations], shares) for layer in self.style_layers}
         seen = wrapped(ops.convert_to_tensor(content[None])) if self.tileable else content
-        return {"content": backbone(seen, self.content_layers), "style": style}
+        targets: dict[str, Any] = {"content": backbone(seen, self.content_layers)}
+        if masks is None:
+            make_target, _ = STYLE_LOSSES[self.style_loss]
+            targets["style"] = {name: make_target([a[name] for a in activations], shares) for name in self.style_layers}
+            return targets
+        sizes = {name: a.shape[1:3] for name, a in backbone(content, self.style_layers).items()}
+        targets["style"] = {
+            name: ops.concatenate([gram_matrix(a[name]) for a in activations]) for name in self.style_layers
+        }
+        targets["masks"] = {
+            name: ops.convert_to_tensor(np.stack([fit_mask(mask, *sizes[name]) for mask in masks]), dtype="float32")
+            for name in self.style_layers
+        }
+        return targets
 
     def weight_vector(
         self, content_weight: float, style_weight: float, tv_weight: float, style_layer_weights: Mapping[str, float]
@@ -58,7 +83,13 @@ class Objective:
                 x = wrapped(x) if self.tileable else x
                 activations = backbone(x, [*self.content_layers, *self.style_layers])
                 content = [relative_error(activations[n], targets["content"][n]) for n in self.content_layers]
-                style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
+                if "masks" in targets:
+                    style = [
+                        guided_gram_distance(activations[n], targets["style"][n], targets["masks"][n])
+                        for n in self.style_layers
+                    ]
+                else:
+                    style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
                 variation = total_variation(x) if smooth else ops.zeros(())
                 parts = ops.stack([sum(content) / len(content), variation, *style])
                 return ops.sum(weights * parts), parts

@@ -22,6 +22,7 @@ from nst_lib.color import COLORS, keep_colors, recolor
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
 from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
+from nst_lib.masks import check_masks, fit_mask
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
 from nst_lib.pyramid import plan_levels
@@ -96,6 +97,8 @@ class Painting:
         content: the photograph, (h, w, 3) in [0, 1].
         styles: a painting, or several.
         shares: how much of each of several paintings; positive, scaled to sum to 1; by default equal.
+        masks: instead, where each of them goes: arrays (height, width) of the photograph's shape, 1 inside; see
+            `nst_lib.masks`. What no mask covers stays the photograph.
         size: long side of the result in pixels.
         steps, seconds: the budget: evaluations of the loss (default 100) or seconds of optimisation, shared among the
             sizes of the pyramid; half the steps are for the full size.
@@ -124,6 +127,7 @@ class Painting:
         styles: np.ndarray | Sequence[np.ndarray],
         *,
         shares: Sequence[float] | None = None,
+        masks: Sequence[np.ndarray] | np.ndarray | None = None,
         size: int = 256,
         steps: int | None = None,
         seconds: float | None = None,
@@ -166,6 +170,9 @@ class Painting:
         self.content = resize(check_picture(content, "the photograph"), size)
         self.style_scale, self.color = style_scale, color
         self.styles = [_resize_painting(check_picture(style, "the painting"), size * style_scale) for style in styles]
+        self.masks = None if masks is None else check_masks(list(masks), len(styles), self.content)
+        if self.masks is not None and (shares is not None or style_loss != "gram" or tileable):
+            raise SettingsError("masks go with the style loss gram, and neither with shares nor with tileable.")
         self._models = [recolor(style, self.content, color) for style in self.styles]
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
@@ -233,6 +240,7 @@ class Painting:
             resize(self.content, (level.height, level.width)),
             [_resize_painting(model, max(level.height, level.width) * self.style_scale) for model in self._models],
             self.shares,
+            None if self.masks is None else [fit_mask(mask, level.height, level.width) for mask in self.masks],
         )
         self.timing.targets += time.perf_counter() - started
         started = time.perf_counter()
@@ -268,7 +276,12 @@ class Painting:
     def picture(self) -> np.ndarray:
         """The best picture so far, at the present size: (h, w, 3), fetched from the device."""
         picture = np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1)
-        return keep_colors(picture, self.content) if self.color == "luminance" else picture
+        if self.color == "luminance":
+            picture = keep_colors(picture, self.content)
+        if self.masks is not None:
+            painted = fit_mask(np.minimum(self.masks.sum(axis=0), 1), *picture.shape[:2])[..., None]
+            picture = painted * picture + (1 - painted) * resize(self.content, picture.shape[:2])
+        return picture
 
     def state(self) -> PaintState:
         """Where the painting stands; waits for the device.
@@ -354,6 +367,8 @@ class Painting:
             "timing": asdict(self.timing),
         }
         pictures = {"content": self.content} | {f"style_{i}": style for i, style in enumerate(self.styles)}
+        if self.masks is not None:
+            pictures["masks"] = self.masks
         tensors = keras.tree.flatten(self._state)
         state = {f"state_{i}": ops.convert_to_numpy(tensor) for i, tensor in enumerate(tensors)}
         return checkpoints.write(path, header, pictures | state)
@@ -371,7 +386,7 @@ class Painting:
             if weights is not None:
                 settings["weights"] = weights
             pictures = [arrays[f"style_{i}"] for i in range(header["styles"])]
-            painting = cls(arrays["content"], pictures, **settings)
+            painting = cls(arrays["content"], pictures, masks=arrays.get("masks"), **settings)
             painting.level, painting.step_count = header["level"], header["step"]
             painting.timing = Timing(**header["timing"])
             level = painting.levels[painting.level]

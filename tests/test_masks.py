@@ -1,0 +1,124 @@
+"""A painting for each part of the picture."""
+
+import numpy as np
+import oracles
+import pytest
+from keras import ops
+from PIL import Image
+
+from nst_lib import cli
+from nst_lib.errors import PictureError, SettingsError
+from nst_lib.images import save_image
+from nst_lib.losses import gram_distance, gram_matrix, guided_gram_distance
+from nst_lib.masks import check_masks, fit_mask, load_mask, regions
+from nst_lib.painting import Painting, paint
+
+LEFT = np.repeat([[1.0, 0.0]], 32, axis=1).repeat(64, axis=0).astype("float32")  # (64, 64)
+RIGHT = 1 - LEFT
+
+
+def test_one_region_everywhere_is_the_whole_picture():
+    random = np.random.default_rng(0)
+    seen, other = (ops.convert_to_tensor(random.random((1, 6, 8, 5), "float32")) for _ in range(2))
+    target = gram_matrix(other)
+    whole = guided_gram_distance(seen, target, ops.ones((1, 6, 8)))
+    assert float(whole) == pytest.approx(float(gram_distance(seen, target)), rel=1e-4)
+
+
+def test_the_guided_distance_against_numpy():
+    random = np.random.default_rng(0)
+    seen, masks = random.random((1, 6, 8, 5)), random.random((3, 6, 8))
+    targets = np.stack([oracles.gram(random.random((4, 4, 5))) for _ in range(3)])
+    expected, areas = 0.0, masks.mean((1, 2))
+    for mask, target, area in zip(masks, targets, areas, strict=True):
+        gram = np.einsum("yx,yxi,yxj->ij", mask, seen[0], seen[0]) / mask.sum()
+        expected += area * ((gram - target) ** 2).sum() / (target**2).sum() / areas.sum()
+    tensors = (ops.convert_to_tensor(array.astype("float32")) for array in (seen, targets, masks))
+    assert float(guided_gram_distance(*tensors)) == pytest.approx(expected, rel=1e-3)
+
+
+def test_each_half_is_painted_in_its_own_manner(pair):
+    photograph, painting = pair
+    orange, blue = (np.clip(painting * tint, 0, 1).astype("float32") for tint in ([1, 0.5, 0.1], [0.1, 0.3, 1]))
+    work = Painting(photograph, [orange, blue], masks=[LEFT, RIGHT], size=64, steps=25, style_weight=3)
+    for _ in paint(work):
+        pass
+    left, right = work.picture[:, :28], work.picture[:, 36:]
+    warmth = [half[..., 0].mean() - half[..., 2].mean() for half in (left, right)]
+    assert warmth[0] > 0.1 and warmth[1] < -0.1
+
+
+def test_what_no_mask_covers_stays_the_photograph(pair, tmp_path):
+    photograph, painting = pair
+    work = Painting(photograph, painting, masks=[LEFT], size=64, steps=4)
+    for _ in paint(work):
+        pass
+    np.testing.assert_allclose(work.picture[:, 32:], work.content[:, 32:], atol=1e-6)
+    assert np.abs(work.picture[:, :32] - work.content[:, :32]).mean() > 0.02
+    again = Painting.load(work.save(tmp_path / "run.npz"))
+    np.testing.assert_array_equal(again.masks, work.masks)
+    np.testing.assert_array_equal(again.picture, work.picture)
+
+
+def test_a_smaller_mask_keeps_its_area():
+    disc = (np.hypot(*np.mgrid[-1:1:97j, -1:1:97j]) < 0.7).astype("float32")
+    for size in ((64, 64), (30, 50), (7, 7)):
+        assert fit_mask(disc, *size).mean() == pytest.approx(disc.mean(), rel=0.03)
+
+
+def test_masks_come_from_lightness_or_transparency(tmp_path):
+    drawn = np.zeros((40, 48), "uint8")
+    drawn[10:20] = 255
+    Image.fromarray(drawn).save(tmp_path / "grey.png")
+    Image.fromarray(np.dstack([drawn * 0] * 3 + [drawn])).save(tmp_path / "alpha.png")
+    for name in ("grey.png", "alpha.png"):
+        np.testing.assert_allclose(load_mask(tmp_path / name), drawn / 255, atol=1e-6)
+    with pytest.raises(PictureError, match="gone.png"):
+        load_mask(tmp_path / "gone.png")
+
+
+@pytest.mark.parametrize(
+    ("masks", "error", "message"),
+    [
+        ([LEFT], SettingsError, "1 masks for 2 paintings"),
+        ([LEFT, LEFT * 0], SettingsError, "mask 2 is empty"),
+        ([LEFT, LEFT], SettingsError, "overlap on 50.0% of the picture"),
+        ([LEFT, RIGHT[:, :40]], PictureError, "mask 2 is 40 x 64 and the photograph 64 x 64"),
+        ([LEFT, RIGHT * 2], PictureError, "mask 2 is float32 of shape"),
+        ([LEFT, np.dstack([RIGHT] * 3)], PictureError, r"mask 2 .*\(64, 64, 3\)"),
+    ],
+)
+def test_bad_masks_are_named(pair, masks, error, message):
+    with pytest.raises(error, match=message):
+        check_masks(masks, 2, pair[0])
+
+
+def test_soft_edges_may_meet(pair):
+    soft = fit_mask(LEFT[:, 1:-1], 64, 64)
+    assert check_masks([soft, 1 - soft], 2, pair[0]).shape == (2, 64, 64)
+
+
+def test_regions_leave_alone_what_has_no_style(pair):
+    rest, painted = regions(pair[0], [LEFT * (np.arange(64) < 16), RIGHT], ["wave.png", "none"])
+    assert rest[:, 16:32].min() == 1 and rest[:, 32:].max() == 0 and painted[:, :16].min() == 1
+    with pytest.raises(SettingsError, match="cover the whole picture"):
+        regions(pair[0], [LEFT, RIGHT], ["wave.png", "none"])
+
+
+@pytest.mark.parametrize("setting", [{"shares": [0.5, 0.5]}, {"style_loss": "wasserstein"}, {"tileable": True}])
+def test_masks_do_not_go_with_everything(pair, setting):
+    with pytest.raises(SettingsError, match="masks go with"):
+        Painting(pair[0], [pair[1]] * 2, masks=[LEFT, RIGHT], **setting)
+
+
+def test_masks_on_the_command_line(pair, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    save_image(pair[0], "photo.png")
+    save_image(pair[1], "wave.png")
+    Image.fromarray((LEFT * 255).astype("uint8")).save("left.png")
+    quick = ["--size", "64", "--steps", "2", "-o", "out.png"]
+    assert cli.main(["paint", "photo.png", "wave.png", "--mask", "left.png", "none", *quick]) == 0
+    with Image.open("out.png") as image:
+        np.testing.assert_allclose(np.asarray(image)[:, :30] / 255, pair[0][:, :30], atol=0.005)
+    assert cli.main(["paint", "photo.png", "wave.png", "wave.png", "--mask", "left.png", "none", *quick]) == 2
+    assert "one painting before it" in capfd.readouterr().err
