@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--photos", required=True, help="a folder of some hundred photographs or more")
     parser.add_argument("--minutes", type=float, default=12, help="against the pocket VGG")
     parser.add_argument("--vgg16", help="VGG16's weights; by default those that `nst fetch vgg16` stored")
-    parser.add_argument("--vgg16-minutes", type=float, default=50)
+    parser.add_argument("--vgg16-minutes", type=float, default=46)
     parser.add_argument("--work", type=Path, default=ROOT / "out", help="where checkpoints and samples go")
     parser.add_argument("--out", type=Path, default=SHIPPED_FILE)
     options = parser.parse_args()
@@ -41,30 +41,35 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: signals.append(number))
     options.work.mkdir(exist_ok=True)
     paintings = {name: load_image(ROOT / "data" / "style" / f"{file}.jpg") for name, file in STYLES.items()}
-    sketch = options.work / "styles_pocket.npz"
-    for backbone, minutes, weight, out in (
-        ("pocket", options.minutes, 0.12, sketch),
-        ("vgg16", options.vgg16_minutes, 0.22, options.out),
-    ):
-        if out == sketch and sketch.is_file():
+    phases = [  # backbone, minutes, style weight, file
+        ("pocket", options.minutes, 0.12, options.work / "styles_1.npz"),
+        ("vgg16", options.vgg16_minutes, 0.22, options.work / "styles_2.npz"),
+        ("vgg16", options.vgg16_minutes / 2, 0.25, options.out),
+    ]
+    start = None
+    for phase, (backbone, minutes, weight, out) in enumerate(phases, 1):
+        if out != options.out and out.is_file():
+            start = StyleFile.load(out)
             continue
-        checkpoint = options.work / f"styles_{backbone}.checkpoint.npz"
+        checkpoint = options.work / f"styles_{phase}.checkpoint.npz"
         trained = train(
             paintings,
             options.photos,
             minutes=minutes,
             style_weight=weight,
-            start=None if backbone == "pocket" else StyleFile.load(sketch),
+            start=start,
             backbone=backbone,
             weights=options.vgg16 if backbone == "vgg16" else None,
+            seed=phase,
             checkpoint=checkpoint,
             resume=checkpoint.is_file(),
-            samples=options.work / f"styles_{backbone}.samples.png",
+            samples=options.work / f"styles_{phase}.samples.png",
             should_stop=lambda: signals,
             progress=True,
         )
         if trained is None:
             return
+        start = trained
         trained.save(out)
         checkpoint.unlink(missing_ok=True)
     print(f"{options.out}: {options.out.stat().st_size:,} bytes")
