@@ -41,7 +41,7 @@ def check_machine() -> bool:
         ("cv2", "OpenCV", "keeps films from flickering"),
     ):
         found = importlib.util.find_spec(module) is not None
-        line(True if found else None, package, use if found else f'{use}; not here: pip install ".[runtime]"')
+        line(True if found else None, package, use if found else f'{use}: pip install ".[runtime]"')
     try:
         styles = style_names()
         line(True, "styles", f"{len(styles)} built in")
