@@ -1,7 +1,9 @@
 """What the tests share: two small pictures, and the real weights beside the repository where there are any."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -43,3 +45,29 @@ def load_pair() -> tuple[np.ndarray, np.ndarray]:
     photograph = crop_to_fit(load_image(ROOT / "data/content/chelsea_cat.jpg"), 64, 64)
     painting = crop_to_fit(load_image(ROOT / "data/style/hokusai_great_wave.jpg"), 48, 64)
     return photograph, painting
+
+
+class Result(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def nst(capfd) -> Callable[..., Result]:
+    """Run `nst` in this process. Whatever happens, it must not be a traceback."""
+
+    from nst_lib import cli
+
+    def run(*arguments: object) -> Result:
+        try:
+            code = cli.main([str(argument) for argument in arguments])
+        except SystemExit as leaving:  # argparse
+            code = leaving.code
+        result = Result(code, *capfd.readouterr())
+        assert "Traceback" not in result.err
+        return result
+
+    return run

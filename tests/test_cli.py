@@ -12,7 +12,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -26,30 +25,6 @@ from nst_lib.weights import POCKET_FILE, layer_shapes
 
 QUICK = ("--size", "32", "--steps", "3")
 posix = pytest.mark.skipif(os.name != "posix", reason="Unix signals and terminals")
-
-
-class Result(NamedTuple):
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def nst(capfd) -> Callable[..., Result]:
-    """Run `nst` in this process. Whatever happens, it must not be a traceback."""
-
-    def run(*arguments: object) -> Result:
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as leaving:  # argparse
-            code = leaving.code
-        result = Result(code, *capfd.readouterr())
-        assert "Traceback" not in result.err
-        return result
-
-    return run
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from nst_lib import cli, terminal
+from nst_lib import terminal
 from nst_lib.engine import start_engine
 from nst_lib.fast import commands
 from nst_lib.fast.styles import StyleFile, load_style, shipped_styles, style_names
@@ -23,22 +23,6 @@ from nst_lib.images import crop_to_fit, load_image, save_image
 
 STYLE, OTHER = style_names()[:2]
 posix = pytest.mark.skipif(os.name != "posix", reason="Unix signals")
-
-
-@pytest.fixture
-def nst(capfd) -> Callable[..., tuple[int, str, str]]:
-    """Run `nst` in this process: exit code, output, messages. Whatever happens, it must not be a traceback."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = cli.main([str(argument) for argument in arguments])
-        except SystemExit as leaving:  # argparse
-            code = leaving.code
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return code, out, err
-
-    return run
 
 
 @pytest.fixture
