@@ -18,6 +18,7 @@ def row(function: Callable[[], list[dict]]) -> Callable[[], list[dict]]:
 
 
 def result(what: str, measured: float, bar: float | None, unit: str, detail: str = "", **more: object) -> dict:
+    measured = float(measured)
     met = None if bar is None else measured <= bar
     return {"what": what, "measured": measured, "bar": bar, "unit": unit, "met": met, "detail": detail, **more}
 
