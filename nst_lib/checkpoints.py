@@ -2,14 +2,13 @@
 
 import json
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nst_lib.errors import CheckpointError
-from nst_lib.files import atomic_write
+from nst_lib.files import DAMAGED, atomic_write
 
 VERSION = 1  # goes up when an older file can no longer be read
 
@@ -36,16 +35,7 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]
             arrays = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop("header").tobytes())
         version = header.pop("version")
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        zipfile.BadZipFile,
-    ) as problem:
+    except DAMAGED as problem:
         raise CheckpointError(f"{path} is not a checkpoint, or is damaged. Start without it.") from problem
     if version != VERSION:
         raise CheckpointError(

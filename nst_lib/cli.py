@@ -17,7 +17,7 @@ from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
 from nst_lib.files import atomic_write, check_writable
-from nst_lib.images import FORMATS, MAX_PIXELS, load_image, save_image
+from nst_lib.images import MAX_PIXELS, check_format, load_image, save_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.terminal import paint_to_file, progress_bar
 from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
@@ -170,8 +170,7 @@ def _add_texture(commands: Any) -> None:
 def _texture(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.styles[0]).stem}_texture.png")
     checkpoint, preview = output.parent / f"{output.stem}.checkpoint.npz", output.with_stem(f"{output.stem}_3x3")
-    if output.suffix.lower() not in FORMATS:
-        raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
+    check_format(output)
     for path in (output, checkpoint, preview):
         check_writable(path, SettingsError)
     styles = [load_image(style, options.size) for style in options.styles]
@@ -187,11 +186,12 @@ def _texture(options: argparse.Namespace) -> int:
         checkpoint.unlink(missing_ok=True)
         print(f"nst: stopped at step {painting.step_count}. The texture so far is {output}.", file=sys.stderr)
         return 128 + stopped_by
-    height, width = painting.picture.shape[:2]
+    tile = painting.picture
+    height, width = tile.shape[:2]
     print(f"{output}: {width} x {height}, {painting.timing.optimize:.1f} s of optimisation")
     if options.tileable:
-        save_image(repeated(painting.picture), preview)
-        down, across = seam(painting.picture)
+        save_image(repeated(tile), preview)
+        down, across = seam(tile)
         print(
             f"{preview}: 3 x 3 of it; the seams' steps are at percentiles {down:.0f} and {across:.0f} of those within"
         )
@@ -259,8 +259,7 @@ def _paint(options: argparse.Namespace) -> int:
 
 def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) -> None:
     """Say before the work what would be wrong after it."""
-    if output.suffix.lower() not in FORMATS:
-        raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
+    check_format(output)
     masks = [name for pair in vars(options).get("masks", []) for name in pair if name != "none"]
     read = [
         options.content,

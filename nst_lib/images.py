@@ -133,6 +133,12 @@ def save_image(picture: np.ndarray, path: str | os.PathLike[str], *, quality: in
     return path
 
 
+def check_format(path: str | os.PathLike[str]) -> None:
+    """Raise SettingsError unless a file of this name can be a picture that `save_image` writes."""
+    if Path(path).suffix.lower() not in FORMATS:
+        raise SettingsError(f"cannot write {path}: a picture's name ends in one of {', '.join(FORMATS)}.")
+
+
 def to_pil(picture: np.ndarray) -> Image.Image:
     """Return a picture as an 8-bit RGB PIL image, each value rounded to the nearest. Raises PictureError."""
     return Image.fromarray(np.rint(check_picture(picture) * 255).astype(np.uint8))

@@ -64,15 +64,16 @@ def score(
             "the photograph that was painted."
         )
     judge: Any = backbone if isinstance(backbone, Backbone) else load_backbone(backbone, weights)
-    target = judge(resize(content, (h, w)), [CONTENT_LAYER])[CONTENT_LAYER]
-    painting = judge(resize(check_picture(style, "the painting"), max(h, w)), STYLE_LAYERS)
+    content, style = resize(content, (h, w)), resize(check_picture(style, "the painting"), max(h, w))
+    target = judge(content, [CONTENT_LAYER])[CONTENT_LAYER]
+    painting = judge(style, STYLE_LAYERS)
     seen = judge(pastiche, [CONTENT_LAYER, *STYLE_LAYERS])
     style_distances = [gram_distance(seen[layer], gram_target([painting[layer]], [1.0])) for layer in STYLE_LAYERS]
     return Score(
         content=float(ops.convert_to_numpy(relative_error(seen[CONTENT_LAYER], target))),
         style=float(np.mean([ops.convert_to_numpy(distance) for distance in style_distances])),
-        similarity=structural_similarity(pastiche, resize(content, (h, w))),
-        color=palette_distance(pastiche, resize(check_picture(style), max(h, w))),
+        similarity=structural_similarity(pastiche, content),
+        color=palette_distance(pastiche, style),
     )
 
 

@@ -8,8 +8,6 @@ import http.client
 import os
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from nst_lib.errors import SettingsError, WeightsError
+from nst_lib.files import DAMAGED
 
 # Convolutions per block, and channels per block. The pocket VGG stops at block5_conv1, where style transfer does.
 ARCHITECTURES = {
@@ -148,16 +147,7 @@ def read_weights(path: str | os.PathLike, network: str) -> LayerWeights:
     read = _read_npz if path.suffix == ".npz" else _read_keras
     try:
         arrays = read(path, network)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        RuntimeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as problem:
+    except DAMAGED as problem:
         raise WeightsError(
             f"{path} could not be read as weights of {network}: {str(problem).splitlines()[0]} The file is damaged or of "
             "another network; delete it and fetch it again."

@@ -15,9 +15,10 @@ from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
 from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
+from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, paint_video
 from nst_lib.files import check_writable
-from nst_lib.images import FORMATS, MAX_PIXELS, crop_to_fit, load_image, save_image, to_pil
+from nst_lib.images import FORMATS, MAX_PIXELS, check_format, crop_to_fit, load_image, save_image, to_pil
 from nst_lib.terminal import noted_signals, picture_in_text, progress_bar
 
 TILE, TILE_PAINTED = 128, 256  # pixels: the side of a picture on the sheet, and the long side at which it is painted
@@ -123,8 +124,9 @@ def _fast(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     style = load_style(options.styles, options.shares, options.engine)
     loaded = time.perf_counter()
-    suffix = "" if source.is_dir() else source.suffix if source.suffix.lower() in SUFFIXES else ".png"
-    suffix = ".mp4" if source.suffix.lower() in SUFFIXES and suffix.lower() not in (".mp4", ".mov", ".mkv") else suffix
+    suffix = "" if source.is_dir() else ".png"
+    if source.suffix.lower() in SUFFIXES and not source.is_dir():
+        suffix = source.suffix if source.suffix.lower() in VIDEO_FORMATS else ".mp4"
     output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
         return _fast_folder(options, style, source, output)
@@ -133,7 +135,7 @@ def _fast(options: argparse.Namespace) -> int:
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
     if source.suffix.lower() in SUFFIXES:
         return _fast_video(options, style, source, output)
-    _check_format(output)
+    check_format(output)
     picture = load_image(source, options.size, max_pixels=options.max_pixels)
     read = time.perf_counter()
     pastiche = style(picture, options.strength)
@@ -143,11 +145,6 @@ def _fast(options: argparse.Namespace) -> int:
     print(f"{output}: {pastiche.shape[1]} x {pastiche.shape[0]}, painted in {painted - read:.2f} s; "
           f"{loaded - began:.2f} s to load the style, {time.perf_counter() - began:.2f} s in all")  # fmt: skip
     return 0
-
-
-def _check_format(output: Path) -> None:
-    if output.suffix.lower() not in FORMATS:
-        raise SettingsError(f"cannot write {output}: a picture's name ends in one of {', '.join(FORMATS)}.")
 
 
 def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
@@ -250,7 +247,7 @@ def _styles(options: argparse.Namespace) -> int:
         raise SettingsError("--on paints on a sheet: give its file with -o.")
     if options.output:
         check_writable(options.output, SettingsError)
-        _check_format(Path(options.output))
+        check_format(options.output)
     pictures = [load_image(path, TILE_PAINTED) for path in options.on]
     for file in files:
         for name, thumbnail in file.thumbnails.items():

@@ -5,8 +5,6 @@ Needs no engine where ONNX Runtime is installed, so nothing here imports Keras b
 
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ import numpy as np
 
 from nst_lib.errors import PictureError, SettingsError, StyleError, check_choice, check_number
 from nst_lib.fast.running import OnnxRunner, Runner, check_engine, make_runner, paint_picture
-from nst_lib.files import atomic_write
+from nst_lib.files import DAMAGED, atomic_write
 from nst_lib.images import MIN_SIDE, check_picture
 
 VERSION = 1  # goes up when an older file can no longer be read, or when the network changes
@@ -62,17 +60,7 @@ class StyleFile:
                 arrays = {name: file[name] for name in file.files}
             header = json.loads(arrays.pop("header").tobytes())
             version, about = header["version"], header["about"]
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            EOFError,
-            TypeError,
-            AttributeError,
-            RuntimeError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as problem:
+        except DAMAGED as problem:
             raise damaged from problem
         if version != VERSION:
             raise StyleError(
