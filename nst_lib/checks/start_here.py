@@ -1,0 +1,60 @@
+"""Checks for notebook 00."""
+
+from typing import Any
+
+import numpy as np
+
+from nst_lib.checks import exercise, expect, to_array
+from nst_lib.metrics import score
+
+
+def _picture(answer: Any, like: np.ndarray | None = None) -> np.ndarray:
+    picture = to_array(answer)
+    expect(picture.ndim == 3 and picture.shape[-1] == 3, "That is no picture: its shape should be (height, width, 3).")
+    if like is not None:
+        expect(picture.shape == like.shape, f"The picture's shape is {picture.shape}, the photograph's {like.shape}.")
+    return picture.astype("float32")
+
+
+@exercise
+def another_pair(picture: Any, castle: np.ndarray, painted_castle: np.ndarray) -> str:
+    """A picture other than the castle."""
+    picture = _picture(picture)
+    same = any(
+        picture.shape == known.shape and np.allclose(picture, known, atol=0.02) for known in (castle, painted_castle)
+    )
+    expect(not same, "This is the castle that you have already: take other names from data/content and data/style.")
+    return "A picture that was not there before."
+
+
+@exercise
+def between(picture: Any, cat: np.ndarray, kandinsky: np.ndarray, gentle: Any, balanced: Any) -> str:
+    """A cat between two others in both distances."""
+    found = score(_picture(picture, cat), cat, kandinsky)
+    expect(
+        found.content > gentle.content, "Too gentle: the content distance is no greater than at weight 0.1. Raise it."
+    )
+    expect(
+        found.content < balanced.content, "Too strong: the content distance is no smaller than at weight 1. Lower it."
+    )
+    return f"Content {found.content:.1f}: between {gentle.content:.1f} and {balanced.content:.1f}."
+
+
+@exercise
+def from_nothing(picture: Any, castle: np.ndarray, church: np.ndarray, painted_castle: np.ndarray) -> str:
+    """A castle from noise: further from the photograph than one from the photograph."""
+    distance = score(_picture(picture, castle), castle, church).content
+    expect(distance < 3, "This has nothing of the castle. Is the photograph the first argument?")
+    known = score(painted_castle, castle, church).content
+    expect(distance > known, "This keeps more of the castle than the first picture did. Did it start from noise?")
+    return "The castle is found again, but not all of it: the start matters."
+
+
+@exercise
+def two_teachers(picture: Any, castle: np.ndarray, first: np.ndarray, second: np.ndarray) -> str:
+    """A picture nearer to both paintings than the photograph is."""
+    picture = _picture(picture, castle)
+    for name, style in (("first", first), ("second", second)):
+        nearer = score(picture, castle, style).style < score(castle, castle, style).style
+        expect(nearer, f"It is no nearer to the {name} painting than the photograph was. Does that one have a share?")
+    return "Both are heard."
