@@ -60,8 +60,11 @@ test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, w
 	KERAS_BACKEND=torch .venv-engines/bin/python -m pytest tests
 	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest tests
 
-notebooks: $(VENV)/.dev ## run the notebooks and store their output
+notebooks: $(VENV)/.dev ## make the notebooks from notebooks/source, and run them
 	$(VENV)/bin/python tools/make_notebooks.py
+
+reset: $(VENV)/.course ## restore the notebooks; yours are kept in out/
+	@$(VENV)/bin/python tools/reset_notebooks.py
 
 gallery: $(VENV)/.dev ## paint the README's pictures again
 	$(VENV)/bin/python tools/make_gallery.py
@@ -97,7 +100,7 @@ clean: ## remove the environments and caches; your pictures in out/ stay
 	rm -rf .venv .venv-engines .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help course test test-engines notebooks gallery styles graph bench lint lock clean
+.PHONY: help course test test-engines notebooks reset gallery styles graph bench lint lock clean
 
 # The stamps below are newer than pyproject.toml and the lock when there is nothing to install.
 $(VENV)/.course: $(VENV)/bin/python pyproject.toml $(LOCK)

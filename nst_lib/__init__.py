@@ -26,10 +26,12 @@ _WITHOUT_ENGINE = {
     "fast.styles": ("Style", "StyleFile", "load_style", "style_names"),
     "fast.video": ("paint_video",),
     "color": ("keep_colors", "match_colors"),
+    "moodboards": ("moodboard", "palette"),
     "images": ("crop_to_fit", "load_image", "resize", "save_image"),
 }
 _WITH_ENGINE = {
     "backbones": ("CONTENT_LAYER", "STYLE_LAYERS", "Backbone", "load_backbone"),
+    "exploration": ("Tile", "Variant", "draw_sheet", "explore", "paint_command"),
     "fast.training": ("train",),
     "losses": ("gram_matrix", "relative_error", "total_variation"),
     "metrics": ("Score", "score"),

@@ -24,6 +24,7 @@ from nst_lib.terminal import paint_to_file, progress_bar
 from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
 
 SIZE = 256
+LARGE = 1024  # pixels: from here on, time and memory are estimated before the start
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,10 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="nst", description="Neural style transfer: photographs repainted as paintings.", allow_abbrev=False
+        prog="nst",
+        usage="nst [-h] [--version] COMMAND ...",
+        description="Neural style transfer: photographs repainted as paintings.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nst {importlib.metadata.version('nst_lib')}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(required=True, prog="nst", metavar="COMMAND ...")
     _add_paint(commands)
     fast_commands.add_to(commands)
     practice.add_to(commands)
@@ -142,6 +146,12 @@ def _add_paint(commands: Any) -> None:
     add("--no-sketch", dest="sketch", action="store_false", default=argparse.SUPPRESS,
         help="no first sketch by the pocket VGG for another network")  # fmt: skip
     add("--precision", choices=("auto", "float32", "bfloat16"), help="(default: auto, what is faster here)")
+    add(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="what it may take; more is painted in tiles (default: half of what is free)",
+    )
 
     add = paint.add_argument_group("files").add_argument
     add("--resume", metavar="FILE", default=None, help="go on from a checkpoint of the same pictures")
@@ -187,10 +197,12 @@ def _paint(options: argparse.Namespace) -> int:
         if options.resume:
             painting = Painting.load(options.resume, settings.pop("weights", None))
             _check_settings(settings, painting, options.resume)
-            painting.check_same_pictures(content, styles, options.resume)
+            painting.subject.check_same(content, styles, options.resume)
         else:
             painting = Painting(content, styles, **settings)
     times["network"] = time.perf_counter()
+    if max(painting.subject.content.shape) >= LARGE:
+        _print_estimate(painting)
 
     stopped_by, state = paint_to_file(painting, output, checkpoint)
     times["painting"] = time.perf_counter()
@@ -204,9 +216,21 @@ def _paint(options: argparse.Namespace) -> int:
         return 128 + stopped_by
     if options.json:
         _write_report(options, painting, state, times)
-    print(f"{output}: {painting.content.shape[1]} x {painting.content.shape[0]}, {painting.step_count} steps, "
+    height, width = painting.subject.content.shape[:2]
+    print(f"{output}: {width} x {height}, {painting.step_count} steps, "
           f"{painting.timing.optimize:.1f} s of optimisation, {times['painting'] - times['start']:.1f} s in all")  # fmt: skip
     return 0
+
+
+def _print_estimate(painting: Any) -> None:
+    from nst_lib.estimate import estimate
+
+    with progress_bar("estimating"):
+        cost = estimate(painting)
+    height, width = painting.subject.content.shape[:2]
+    tiles = f" in {cost.tiles} tiles" if cost.tiles > 1 else ""
+    minutes, seconds = divmod(round(cost.seconds), 60)
+    print(f"{width} x {height}{tiles}: about {minutes}:{seconds:02} min and {cost.gigabytes:.1f} GB", flush=True)
 
 
 def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) -> None:

@@ -89,7 +89,7 @@ def show_maps(
     if signed and limit is None:
         maps = [values / max(np.abs(values).max(), 1e-12) for values in maps]
         scale |= {"vmin": -1.0, "vmax": 1.0}
-    return _show(maps, titles, columns, width, max_height, alt, scale, "png")
+    return _show(maps, titles, columns, width, max_height, alt, scale, "jpeg")
 
 
 def _show(
@@ -159,9 +159,10 @@ def show_boxes(
         for edge, line in (("white", 4.5), (color, 2.2)):  # the white rim keeps it visible on anything
             axes.add_patch(Rectangle((left, top), w, h, fill=False, edgecolor=edge, linewidth=line))
         if number < len(labels):
-            corner = max(left, 0) + 0.004 * width, max(top, 0)
+            over = top * width / picture.shape[1] > 16  # pixels: room for the label above the box, which it would hide
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-            axes.text(*corner, labels[number], color=color, fontsize=9, va="top", fontweight="bold", bbox=box)
+            axes.text(max(left, 0), max(top, 0), labels[number], color=color, fontsize=9, fontweight="bold", bbox=box,
+                      va="bottom" if over else "top")  # fmt: skip
     axes.set(xlim=(0, picture.shape[1]), ylim=(picture.shape[0], 0))
     axes.set_axis_off()
     return finish(figure, alt, "jpeg")
@@ -172,6 +173,7 @@ def show_matrices(
     titles: Sequence[str] | None = None,
     *,
     labels: Sequence[str] = (),
+    column_labels: Sequence[str] | None = None,
     numbers: bool | None = None,
     width: int = 780,
     alt: str,
@@ -181,7 +183,8 @@ def show_matrices(
     Args:
         matrices: (n, m) each.
         titles: a line above each.
-        labels: of the rows and columns.
+        labels: of the rows, and of the columns too unless these have
+        column_labels: of their own.
         numbers: whether to print the values into the cells; by default for matrices of at most 6 x 6.
         width: of the whole in pixels, at most; a matrix is at most 300 wide.
         alt: what a screen reader says.
@@ -197,13 +200,15 @@ def show_matrices(
     for axes, matrix, title in zip(all_axes, matrices, titles or [""] * len(matrices), strict=True):
         image = axes.imshow(matrix, cmap="PuOr_r", vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(title, fontsize=10, color=COLORS["total"], loc="left")
-        for axis, count in ((axes.xaxis, matrix.shape[1]), (axes.yaxis, matrix.shape[0])):
-            axis.set_ticks(range(count) if labels else [], labels=labels or None)
+        for axis, names in ((axes.xaxis, labels if column_labels is None else column_labels), (axes.yaxis, labels)):
+            axis.set_ticks(range(len(names)), labels=names)
         if numbers or (numbers is None and max(matrix.shape) <= 6):
             for (row, column), value in np.ndenumerate(matrix):
                 ink = "white" if abs(value) > 0.6 * limit else COLORS["total"]
                 axes.text(column, row, f"{value:.3g}", ha="center", va="center", color=ink, fontsize=9)
-    figure.colorbar(image, ax=all_axes.tolist(), shrink=0.9)
+    bar = figure.colorbar(image, ax=all_axes.tolist(), shrink=0.9)
+    if min(matrix.min() for matrix in matrices) >= 0:
+        bar.ax.set_ylim(0, limit)
     return finish(figure, alt)
 
 
@@ -280,7 +285,8 @@ def film(pictures: Sequence[np.ndarray], *, milliseconds: int = 120, colors: int
     frames = [Pillow.fromarray((check_picture(picture) * 255 + 0.5).astype("uint8")) for picture in pictures]
     if not frames:
         raise SettingsError("no pictures for a film: pass at least one.")
-    palette = frames[-1].quantize(colors)
+    some = np.concatenate([np.asarray(frame) for frame in frames[:: max(1, len(frames) // 4)] + frames[-1:]])
+    palette = Pillow.fromarray(some).quantize(colors)
     first, *rest = [frame.quantize(palette=palette, dither=Pillow.Dither.NONE) for frame in frames]
     encoded, waits = io.BytesIO(), [milliseconds] * (len(frames) - 1) + [2000]
     first.save(encoded, "GIF", save_all=True, append_images=rest, duration=waits, loop=0, optimize=True)
@@ -288,9 +294,13 @@ def film(pictures: Sequence[np.ndarray], *, milliseconds: int = 120, colors: int
 
 
 def finish(figure: Figure, alt: str, kind: str = "png") -> Image:
-    """A drawn figure with its description, as PNG (for lines) or JPEG (for photographs)."""
+    """A drawn figure with its description, as PNG of 96 colours (for lines) or JPEG (for photographs)."""
     encoded = io.BytesIO()
-    figure.savefig(encoded, format=kind, pil_kwargs={"quality": 80} if kind == "jpeg" else {"optimize": True})
+    figure.savefig(encoded, format=kind, pil_kwargs={"quality": 74, "optimize": True} if kind == "jpeg" else None)
+    if kind == "png":
+        drawn = Pillow.open(encoded).convert("RGB").quantize(96, dither=Pillow.Dither.NONE)
+        encoded = io.BytesIO()
+        drawn.save(encoded, "PNG", optimize=True)
     return Image(data=encoded.getvalue(), format=kind, alt=alt)
 
 

@@ -37,6 +37,11 @@ class Objective:
     style_loss: str
     tileable: bool = False
 
+    @property
+    def is_sum(self) -> bool:
+        """Whether it depends on sums over positions alone, which can be added up tile by tile."""
+        return self.style_loss == "gram" and not self.tileable
+
     def targets(
         self,
         backbone: Backbone,

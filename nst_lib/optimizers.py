@@ -33,6 +33,11 @@ class Adam:
     epsilon: float = 1e-8
     average: float = 0.9
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures' worth of memory a step takes."""
+        return 30
+
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""
         zeros = ops.zeros_like(x)
@@ -88,6 +93,11 @@ class LBFGS:
     armijo: float = 1e-4
     preconditioned: bool = True
     periodic: bool = False
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures' worth of memory a step takes."""
+        return 2 * self.memory + 30
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""

@@ -2,12 +2,11 @@
 the painting's style.
 """
 
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,17 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from nst_lib import autodiff, checkpoints
-from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
-from nst_lib.color import COLORS, keep_colors, recolor
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.color import COLORS
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
+from nst_lib.estimate import choose_tiles
 from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
-from nst_lib.masks import check_masks, fit_mask
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
-from nst_lib.pyramid import plan_levels
+from nst_lib.pyramid import Level, plan_levels
+from nst_lib.subject import Subject
+from nst_lib.tiles import TiledObjective
 
 STEPS = 100  # enough for the pocket VGG at 256 px: more hardly lower the loss that VGG16 sees
 
@@ -116,6 +117,8 @@ class Painting:
         sketch: whether a network other than the pocket VGG leaves all but the last size to the pocket VGG, and starts
             from its sketch: the same loss in half the time.
         precision: "float32", "bfloat16", or "auto": bfloat16 where the hardware gains from it.
+        memory: GB that it may take, all in all; by default half of what is free, and on a GPU as much as there is. What needs
+            more is painted in tiles, which changes nothing but the time: see `nst_lib.tiles`.
 
     Raises:
         PictureError, SettingsError, WeightsError: as their names say.
@@ -152,6 +155,7 @@ class Painting:
         tileable: bool = False,
         sketch: bool = True,
         precision: str = "auto",
+        memory: float | None = None,
     ):
         styles = [styles] if isinstance(styles, np.ndarray) else list(styles)
         check_choice("style loss", style_loss, STYLE_LOSSES)
@@ -164,16 +168,12 @@ class Painting:
         check_number("learning rate", learning_rate, least=1e-9)
         check_number("seed", seed, whole=True, least=0)
         check_number("size", size, whole=True, least=MIN_SIDE)
+        check_number("memory", 1 if memory is None else memory, least=0.1)
         check_number("style scale", style_scale, least=0.1)
         check_choice("color", color, COLORS)
-        self.shares = _check_shares(shares, len(styles))
-        self.content = resize(check_picture(content, "the photograph"), size)
-        self.style_scale, self.color = style_scale, color
-        self.styles = [_resize_painting(check_picture(style, "the painting"), size * style_scale) for style in styles]
-        self.masks = None if masks is None else check_masks(list(masks), len(styles), self.content)
-        if self.masks is not None and (shares is not None or style_loss != "gram" or tileable):
+        self.subject = Subject(content, styles, size, shares, masks, style_scale, color)
+        if self.subject.masks is not None and (shares is not None or style_loss != "gram" or tileable):
             raise SettingsError("masks go with the style loss gram, and neither with shares nor with tileable.")
-        self._models = [recolor(style, self.content, color) for style in self.styles]
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
@@ -186,6 +186,7 @@ class Painting:
             "content_layers": self.content_layers, "style_layers": self.style_layers, "style_loss": style_loss,
             "optimizer": optimizer, "learning_rate": learning_rate, "seed": seed, "pyramid": pyramid, "sketch": sketch,
             "style_scale": style_scale, "color": color, "tileable": tileable, "precision": precision, "shares": shares,
+            "memory": memory,
             "weights": None if weights is None else str(weights),
         }  # fmt: skip
         self.loss_weights: dict[str, Any] = {
@@ -206,10 +207,14 @@ class Painting:
             pocket = load_backbone("pocket", None, pooling, padding, dtype)
             if set(self.content_layers) | set(self.style_layers) <= set(pocket.layers):
                 coarse = pocket
-        height, width = self.content.shape[:2]
+        height, width = self.subject.content.shape[:2]
         self.levels = plan_levels(height, width, self.steps or STEPS, final, coarse, pyramid)
-        self._compiled: dict[tuple[Backbone, bool], Any] = {}
-        self._targets: dict[str, Any] | None = None
+        if self.objective.is_sum:
+            choose_tiles(self.levels, [*self.content_layers, *self.style_layers], self.optimizer.pictures, memory)
+        elif memory is not None:
+            raise SettingsError("a limit of memory goes with the style loss gram, and not with tileable.")
+        self._compiled: dict[tuple, Any] = {}
+        self._targets: Any = None
         self.level, self.step_count = 0, 0
         self._loss: Any = None
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
@@ -221,7 +226,7 @@ class Painting:
         check_choice("init", init, ("content", "noise"))
         if init == "noise":
             return np.random.default_rng(self.seed).uniform(size=(height, width, 3)).astype("float32")
-        return resize(self.content, (height, width))
+        return resize(self.subject.content, (height, width))
 
     def step(self) -> None:
         """Evaluate the loss once at the present size, and move the picture."""
@@ -235,16 +240,13 @@ class Painting:
         """Measure the targets at the present size, and compile."""
         started = time.perf_counter()
         level = self.levels[self.level]
-        self._targets = self.objective.targets(
-            level.backbone,
-            resize(self.content, (level.height, level.width)),
-            [_resize_painting(model, max(level.height, level.width) * self.style_scale) for model in self._models],
-            self.shares,
-            None if self.masks is None else [fit_mask(mask, level.height, level.width) for mask in self.masks],
-        )
+        content, paintings, masks = self.subject.at(level.height, level.width)
+        measure = self._tiled(level).targets if level.tile else partial(self.objective.targets, level.backbone)
+        self._targets = measure(content, paintings, self.subject.shares, masks)
         self.timing.targets += time.perf_counter() - started
         started = time.perf_counter()
-        ops.convert_to_numpy(self._evaluate()[1])  # thrown away: the first evaluation of a size compiles
+        if not level.tile:
+            ops.convert_to_numpy(self._evaluate()[1])  # thrown away: the first evaluation of a size compiles
         self.timing.compile += time.perf_counter() - started
 
     def advance(self) -> None:
@@ -262,7 +264,12 @@ class Painting:
         self.timing.level, self.timing.level_steps = 0.0, 0
 
     def _evaluate(self) -> tuple[Any, Any, Any]:
-        key = self.levels[self.level].backbone, self.tv_weight > 0
+        level, smooth = self.levels[self.level], self.tv_weight > 0
+        weights = self.objective.weight_vector(**self.loss_weights)
+        if level.tile:
+            evaluation = self._tiled(level)(self._state["x"], weights, self._targets)
+            return self._move(self._state, evaluation)
+        key = level.backbone, smooth
         if key not in self._compiled:
             objective = self.objective.on(*key)
 
@@ -270,18 +277,23 @@ class Painting:
                 return self.optimizer.step(lambda x: objective(x, weights, targets), state)
 
             self._compiled[key] = autodiff.compile_function(step)
-        return self._compiled[key](self._state, self.objective.weight_vector(**self.loss_weights), self._targets)
+        return self._compiled[key](self._state, weights, self._targets)
+
+    def _tiled(self, level: Level) -> TiledObjective:
+        key = level.backbone, self.tv_weight > 0, level.tile
+        if key not in self._compiled:
+            self._compiled[key] = TiledObjective(self.objective, level.backbone, self.tv_weight > 0, level.tile or 0)
+        return self._compiled[key]
+
+    @cached_property
+    def _move(self) -> Any:
+        """The optimiser's part of a step, given the evaluation."""
+        return autodiff.compile_function(lambda state, evaluation: self.optimizer.step(lambda _: evaluation, state))
 
     @property
     def picture(self) -> np.ndarray:
         """The best picture so far, at the present size: (h, w, 3), fetched from the device."""
-        picture = np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1)
-        if self.color == "luminance":
-            picture = keep_colors(picture, self.content)
-        if self.masks is not None:
-            painted = fit_mask(np.minimum(self.masks.sum(axis=0), 1), *picture.shape[:2])[..., None]
-            picture = painted * picture + (1 - painted) * resize(self.content, picture.shape[:2])
-        return picture
+        return self.subject.finish(np.clip(ops.convert_to_numpy(self._state["best"])[0], 0, 1))
 
     def state(self) -> PaintState:
         """Where the painting stands; waits for the device.
@@ -358,17 +370,18 @@ class Painting:
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write a checkpoint from which `Painting.load` goes on as if nothing had happened. Raises CheckpointError."""
+        subject = self.subject
         header = {
             "settings": self.settings,
-            "styles": len(self.styles),
+            "styles": len(subject.styles),
             "weights": self.loss_weights,
             "level": self.level,
             "step": self.step_count,
             "timing": asdict(self.timing),
         }
-        pictures = {"content": self.content} | {f"style_{i}": style for i, style in enumerate(self.styles)}
-        if self.masks is not None:
-            pictures["masks"] = self.masks
+        pictures = {"content": subject.content} | {f"style_{i}": style for i, style in enumerate(subject.styles)}
+        if subject.masks is not None:
+            pictures["masks"] = subject.masks
         tensors = keras.tree.flatten(self._state)
         state = {f"state_{i}": ops.convert_to_numpy(tensor) for i, tensor in enumerate(tensors)}
         return checkpoints.write(path, header, pictures | state)
@@ -396,38 +409,6 @@ class Painting:
             raise CheckpointError(f"{path} is damaged: it has no {problem}. Start without it.") from problem
         painting._state = keras.tree.pack_sequence_as(template, [ops.convert_to_tensor(tensor) for tensor in tensors])
         return painting
-
-    def check_same_pictures(self, content: np.ndarray, styles: Sequence[np.ndarray], path: str | os.PathLike) -> None:
-        """Raise CheckpointError, naming the checkpoint's `path`, unless this is a painting of these very pictures."""
-        size = max(self.content.shape[:2])
-        given = [resize(content, size), *(_resize_painting(style, size * self.style_scale) for style in styles)]
-        mine = [self.content, *self.styles]
-        if len(given) != len(mine) or not all(np.array_equal(a, b) for a, b in zip(given, mine, strict=True)):
-            raise CheckpointError(
-                f"{path} is a checkpoint of another photograph or painting. Give the pictures that it was made of, or "
-                "start without it."
-            )
-
-
-def _resize_painting(style: np.ndarray, size: float) -> np.ndarray:
-    """A painting with a long side of `size`, or of as much as a long, thin one needs for its short side."""
-    short, long = sorted(style.shape[:2])
-    return resize(style, max(round(size), math.ceil(MIN_SIDE * long / short)))
-
-
-def _check_shares(shares: Sequence[float] | None, paintings: int) -> list[float]:
-    """Shares that sum to 1."""
-    if paintings == 0:
-        raise SettingsError("no painting given: at least one is needed for the style.")
-    if shares is None:
-        return [1 / paintings] * paintings
-    if len(shares) != paintings:
-        raise SettingsError(f"{len(shares)} shares for {paintings} paintings: give one for each.")
-    for share in shares:
-        check_number("a share", share, least=0)
-    if sum(shares) == 0:
-        raise SettingsError("the shares sum to 0: at least one painting must have some.")
-    return [share / sum(shares) for share in shares]
 
 
 def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:

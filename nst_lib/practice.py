@@ -1,20 +1,28 @@
-"""`nst texture`: a thin shell over the library."""
+"""`nst texture`, `nst explore` and `nst moodboard`: a thin shell over the library."""
 
 import argparse
+import os
+import shlex
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from nst_lib.engine import start_engine
-from nst_lib.errors import SettingsError
-from nst_lib.files import check_writable
+from nst_lib.errors import PictureError, SettingsError
+from nst_lib.files import atomic_write, check_writable
 from nst_lib.images import check_format, load_image, save_image
-from nst_lib.terminal import paint_to_file, progress_bar
+from nst_lib.terminal import noted_signals, paint_to_file, progress_bar
 
 
 def add_to(commands: Any) -> None:
     """Add the commands to argparse's."""
     _add_texture(commands)
+    _add_explore(commands)
+    _add_moodboard(commands)
 
 
 def _add_texture(commands: Any) -> None:
@@ -32,6 +40,54 @@ def _add_texture(commands: Any) -> None:
     add("--no-tile", dest="tileable", action="store_false", help="let it have edges, and draw no preview")
     add("--steps", metavar="N", type=int, help="budget: evaluations of the loss (default: 100)")
     add("--seed", metavar="N", type=int, default=0, help="of the noise it grows from (default: 0)")
+
+
+def _add_explore(commands: Any) -> None:
+    explore = commands.add_parser(
+        "explore",
+        help="paint a photograph in many ways, small, on one sheet",
+        description="Paint a photograph in many ways, small, on one sheet: every combination of the\n"
+        "values given. For each tile, print the `nst paint` command that paints it large.\n"
+        "Without --style-weight, --style-scale, --layers and --seed: what differs most.",
+        usage="nst explore CONTENT STYLE [STYLE ...] [-o OUT] [options]",
+        epilog="examples:\n"
+        "  nst explore me.jpg wave.jpg\n"
+        "  nst explore me.jpg wave.jpg poppies.jpg cafe.jpg --style-weight .3 1 3\n"
+        "  nst explore me.jpg wave.jpg --seed 1 2 3 --style-scale 1 2 --style-weight .3",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    explore.set_defaults(run=_explore)
+    explore.add_argument("content", metavar="CONTENT", help="the photograph")
+    explore.add_argument("styles", metavar="STYLE", nargs="+", help="the painting, or several to try")
+    add = explore.add_argument
+    add("-o", "--output", metavar="OUT", help="picture to write, with a .txt beside it (default: CONTENT_explored.png)")
+    add("--style-weight", metavar="W", nargs="+", type=float, dest="style_weights",
+        help="how much the painting counts")  # fmt: skip
+    add("--style-scale", metavar="S", nargs="+", type=float, dest="style_scales",
+        help="the painting's size over the picture's")  # fmt: skip
+    add("--layers", metavar="WHICH", nargs="+",
+        help="of the style: all, fine (colours, small strokes), coarse (larger shapes)")  # fmt: skip
+    add("--seed", metavar="N", nargs="+", type=int, dest="seeds", help="start from this noise, not from the photograph")
+    add("--size", metavar="PIXELS", type=int, default=256, help="long side of a tile (default: 256)")
+    add("--steps", metavar="N", type=int, default=25, help="evaluations of the loss for a tile (default: 25)")
+
+
+def _add_moodboard(commands: Any) -> None:
+    moodboard = commands.add_parser(
+        "moodboard",
+        help="lay out pictures and their palettes on a page",
+        description="Lay out pictures, each with its palette, and the palette of them all, on one page: PNG and PDF.",
+        epilog="example: nst moodboard paintings/ me.jpg --title 'Autumn' -o board.pdf",
+    )
+    moodboard.set_defaults(run=_moodboard)
+    moodboard.add_argument("pictures", metavar="PICTURE", nargs="+", help="a picture, or a folder of pictures")
+    add = moodboard.add_argument
+    add("-o", "--output", metavar="BOARD", default="moodboard.png",
+        help="file to write, .png or .pdf; the other is written beside it (default: moodboard.png)")  # fmt: skip
+    add("--title", metavar="TEXT", default="", help="a line at the top")
+    add("--columns", metavar="N", type=int, help="pictures in a row (default: what fills the page best)")
+    add("--font", metavar="NAME", help="of all text (default: matplotlib's)")
 
 
 def _texture(options: argparse.Namespace) -> int:
@@ -63,3 +119,86 @@ def _texture(options: argparse.Namespace) -> int:
             f"{preview}: 3 x 3 of it; the seams' steps are at percentiles {down:.0f} and {across:.0f} of those within"
         )
     return 0
+
+
+def _explore(options: argparse.Namespace) -> int:
+    output = Path(options.output or f"{Path(options.content).stem}_explored.png")
+    text = output.with_suffix(".txt")
+    check_format(output)
+    _check_outputs((output, text), (options.content, *options.styles))
+    content, *paintings = (load_image(path) for path in (options.content, *options.styles))
+    began = time.perf_counter()
+    with progress_bar("starting the engine"):
+        start_engine()
+        from nst_lib.exploration import AXES, draw_sheet, explore, paint_command
+
+    def show(step: int, steps: int) -> None:
+        left = (time.perf_counter() - painting_began) / step * (steps - step)
+        tile, of = (step - 1) // options.steps + 1, steps // options.steps
+        bar.set_description_str(f"tile {tile}/{of}, step {step}/{steps}, {left:.0f} s left", refresh=False)
+        bar.update(round(1000 * step / steps) - bar.n)
+
+    painting_began = time.perf_counter()
+    with noted_signals() as signals, progress_bar("measuring the pictures, compiling") as bar:
+        tiles = explore(content, paintings, style_weights=options.style_weights, style_scales=options.style_scales,
+                        layers=options.layers, seeds=options.seeds, size=options.size, steps=options.steps,
+                        progress=False, on_step=show, should_stop=lambda: signals)  # fmt: skip
+    painted = [tile for tile in tiles if tile.picture is not None]
+    if not painted:
+        print("nst: stopped before the first tile was painted. Nothing was written.", file=sys.stderr)
+        return 128 + signals[0]
+    names = [Path(style).stem.replace("_", " ") for style in options.styles]
+    subject = Path(options.content).stem.replace("_", " ")
+    save_image(draw_sheet(tiles, f"{subject} · {names[0]}" if len(names) == 1 else subject, names), output)
+    lines = []
+    for tile in painted:
+        large = output.with_name(f"{output.stem}_{tile.number}.png")
+        words = paint_command(
+            tile.variant, options.content, options.styles, large, size=options.size, steps=options.steps
+        )
+        axes = AXES if len(names) > 1 else AXES[1:]
+        lines += [f"# {tile.number}: {', '.join(tile.variant.describe(axes, names))}", shlex.join(words)]
+    with atomic_write(text, SettingsError) as file:
+        file.write(("\n".join(lines) + "\n").encode())
+    print("\n".join(lines))
+    if signals:
+        left = f"{len(painted)} of {len(tiles)} tiles"
+        print(f"nst: stopped after {left}. The sheet so far is {output}, the commands {text}.", file=sys.stderr)
+        return 128 + signals[0]
+    print(f"{output}: {len(tiles)} tiles in {time.perf_counter() - began:.1f} s; the commands above are in {text}")
+    return 0
+
+
+def _moodboard(options: argparse.Namespace) -> int:
+    from nst_lib.moodboards import board_paths, load_for_board, moodboard
+
+    paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
+    _check_outputs(board_paths(options.output), paths)
+    with progress_bar("reading the pictures") as bar:
+        pictures = []
+        for path in paths:
+            pictures.append(load_for_board(path))
+            bar.update(round(1000 * len(pictures) / len(paths)) - bar.n)
+    png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
+    print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")
+    return 0
+
+
+def _pictures_of(path: Path) -> list[Path]:
+    """A picture's own path, or those of all pictures in a folder."""
+    if not path.is_dir():
+        return [path]
+    known = Image.registered_extensions()
+    found = sorted(inside for inside in path.iterdir() if inside.suffix.lower() in known and inside.is_file())
+    if not found:
+        raise PictureError(f"{path} has no pictures. Give a folder that has.")
+    return found
+
+
+def _check_outputs(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
+    """Say before the work what would be wrong after it."""
+    read = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        check_writable(path, SettingsError)
+        if os.path.realpath(path) in read:
+            raise SettingsError(f"cannot write {path}: it is one of the pictures given. Choose another name.")

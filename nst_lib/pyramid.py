@@ -13,12 +13,14 @@ RELATIVE_COST = {"pocket": 1.0, "vgg16": 7.0, "vgg19": 9.0}
 
 @dataclass
 class Level:
-    """One rung of the way from coarse to fine: a size, a network, and a share of the budget."""
+    """One rung of the way from coarse to fine: a size, a network, a share of the budget, and the side of the tiles in which
+    it is painted (None for the whole picture at once)."""
 
     height: int
     width: int
     backbone: Backbone
     steps: int
+    tile: int | None = None
 
     @property
     def cost(self) -> float:

@@ -103,7 +103,7 @@ def _describe(state: "PaintState") -> str:
 
 
 def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
-    picture = resize(painting.picture, painting.content.shape[:2])
+    picture = resize(painting.picture, painting.subject.content.shape[:2])
     try:
         save_image(picture, output)
     except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another

@@ -20,8 +20,8 @@ BLACK, GREY = np.zeros((40, 60, 3), "float32"), np.full((90, 60, 3), 0.5, "float
 @pytest.fixture
 def drawn(monkeypatch):
     """The matplotlib figures that were drawn, in order."""
-    kept, image = [], figures._image
-    monkeypatch.setattr(figures, "_image", lambda figure, *rest: kept.append(figure) or image(figure, *rest))
+    kept, image = [], figures.finish
+    monkeypatch.setattr(figures, "finish", lambda figure, *rest: kept.append(figure) or image(figure, *rest))
     return kept
 
 
@@ -130,3 +130,58 @@ def test_colours_differ_in_lightness_and_stand_out_from_white():
 
 def test_background_is_white_in_any_theme():
     assert (pixels(figures.plot_losses(run()))[:3] > 0.99).all()
+
+
+def test_maps_have_one_scale_where_a_limit_is_given(drawn):
+    figures.show_maps([np.full((4, 6), 0.5), np.eye(5)], ["half", "diagonal"], limit=2.0)
+    assert [axes.images[0].get_clim() for axes in drawn[0].axes] == [(0.0, 2.0)] * 2
+    figures.show_maps([np.eye(3) - 0.5, 7 * np.eye(3)], signed=True)
+    assert [axes.images[0].get_clim() for axes in drawn[1].axes] == [(-1.0, 1.0)] * 2
+    np.testing.assert_allclose(drawn[1].axes[1].images[0].get_array(), np.eye(3))
+
+
+def test_boxes_lie_where_they_were_put(drawn):
+    figures.show_boxes(BLACK, [(10, 5, 20, 10), (50, 30, 30, 30)], ["one", "two"], alt="two boxes")
+    (axes,) = drawn[0].axes
+    boxes = {patch.get_bbox().bounds for patch in axes.patches}
+    assert boxes == {(10, 5, 20, 10), (50, 30, 30, 30)}
+    assert [text.get_text() for text in axes.texts] == ["one", "two"]
+    assert axes.get_xlim() == (0, 60) and axes.get_ylim() == (40, 0)
+
+
+def test_matrices_share_a_scale_and_show_their_numbers(drawn):
+    figures.show_matrices([[[1, -2], [0, 4]], np.zeros((2, 3))], ["a", "b"], labels=["x", "y"], alt="two matrices")
+    first, second, _bar = drawn[0].axes
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (-4, 4)
+    assert [text.get_text() for text in first.texts] == ["1", "-2", "0", "4"]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["x", "y"]
+    with pytest.raises(SettingsError, match="no matrices"):
+        figures.show_matrices([], alt="nothing")
+
+
+def test_curves_have_the_colours_of_the_course(drawn):
+    line = range(3), (1, 10, 100)
+    figures.plot_curves(
+        {"style": line, "mine": line, "yours": line}, xlabel="step", ylabel="loss", log=True, alt="lines"
+    )
+    (axes,) = drawn[0].axes
+    assert [drawn_line.get_color() for drawn_line in axes.lines] == [figures.COLORS["style"], *figures.OTHERS[:2]]
+    assert axes.get_yscale() == "log" and axes.get_legend() is not None
+
+
+def test_bars_stand_in_groups(drawn):
+    figures.plot_bars({"content": [1, 2], "mine": [3, 4]}, ["a", "b"], ylabel="distance", alt="bars")
+    (axes,) = drawn[0].axes
+    assert [bar.get_height() for bar in axes.patches] == [1, 2, 3, 4]
+    assert all(a.get_x() + a.get_width() <= b.get_x() for a, b in zip(axes.patches[:2], axes.patches[2:], strict=True))
+
+
+def test_a_film_has_every_picture():
+    frames = [np.full((20, 30, 3), level, "float32") for level in (0.0, 0.5, 1.0)]
+    with Image.open(io.BytesIO(figures.film(frames, alt="from black to white").data)) as film:
+        assert film.n_frames == 3 and film.size == (30, 20) and film.info["loop"] == 0
+        for number, level in enumerate((0.0, 0.5, 1.0)):
+            film.seek(number)
+            assert np.abs(np.asarray(film.convert("RGB")) / 255 - level).max() < 0.05
+    with pytest.raises(SettingsError, match="no pictures"):
+        figures.film([], alt="nothing")

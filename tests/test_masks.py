@@ -53,10 +53,10 @@ def test_what_no_mask_covers_stays_the_photograph(pair, tmp_path):
     work = Painting(photograph, painting, masks=[LEFT], size=64, steps=4)
     for _ in paint(work):
         pass
-    np.testing.assert_allclose(work.picture[:, 32:], work.content[:, 32:], atol=1e-6)
-    assert np.abs(work.picture[:, :32] - work.content[:, :32]).mean() > 0.02
+    np.testing.assert_allclose(work.picture[:, 32:], work.subject.content[:, 32:], atol=1e-6)
+    assert np.abs(work.picture[:, :32] - work.subject.content[:, :32]).mean() > 0.02
     again = Painting.load(work.save(tmp_path / "run.npz"))
-    np.testing.assert_array_equal(again.masks, work.masks)
+    np.testing.assert_array_equal(again.subject.masks, work.subject.masks)
     np.testing.assert_array_equal(again.picture, work.picture)
 
 

@@ -17,18 +17,28 @@ nbformat = pytest.importorskip("nbformat", reason="notebooks come with the extra
 nbclient = pytest.importorskip("nbclient", reason="notebooks are run with nbclient, of the extra test")
 pytest.importorskip("ipywidgets", reason="notebooks come with the extra course")
 
+pytest.importorskip("jupytext", reason="notebooks are made with jupytext, of the extra test")
+
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").rglob("[0-9]*.ipynb"))
+sys.path.insert(0, str(ROOT / "tools"))
+from make_notebooks import make_lesson, make_solutions, read_source  # noqa: E402
+
+LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks/solutions").glob("[0-9]*.ipynb"))
 SIZE_LIMIT = 400_000  # bytes, so that GitHub shows them
-HEADINGS = {"00_start_here": ["Set-up", "Your own photograph", "The course", "Try it", "Quiz", "Where to go next"]}
 BUDGET = "0.1"  # of the steps: this checks that notebooks run, not that they are pretty
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|root|home|Users|tmp|mnt|usr|opt)/\w|[A-Z]:\\\\Users")
+CREDITS = {  # of the photographs whose licence asks for them
+    "china_temple": "danielbuechele, CC BY 2.0; modified",
+    "dahlia_flower": "vultilion, CC BY 2.0; modified",
+    "eilean_donan_castle": "Guillaume Piolle, CC BY 4.0",
+}
 
 if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
     pytest.skip("notebooks are run with TensorFlow, which they explain", allow_module_level=True)
 
 
-@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.fixture(params=LESSONS + SOLUTIONS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def path(request):
     return request.param
 
@@ -36,6 +46,28 @@ def path(request):
 @pytest.fixture
 def notebook(path):
     return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(params=LESSONS, ids=lambda path: path.stem)
+def lesson(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+@pytest.fixture(params=SOLUTIONS, ids=lambda path: path.stem)
+def solutions(request):
+    return request.param, nbformat.read(request.param, as_version=4)
+
+
+def marks(notebook):
+    """What the checks printed: the first character of each line that a cell with a check wrote."""
+    return [
+        line[0]
+        for cell in code_cells(notebook)
+        if re.search(r"^check\.", cell.source, re.MULTILINE)
+        for output in cell.outputs
+        for line in output.get("text", "").splitlines()
+        if line[:1] in "…✗✓"
+    ]
 
 
 def code_cells(notebook):
@@ -54,8 +86,35 @@ def run(notebook, folder, monkeypatch):
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
 
 
-def test_there_are_notebooks():
-    assert NOTEBOOKS
+def test_every_source_has_its_notebooks():
+    sources = sorted(path.stem for path in (ROOT / "notebooks/source").glob("[0-9]*.md"))
+    assert sources and sources == [path.stem for path in LESSONS] == [path.stem for path in SOLUTIONS]
+
+
+def test_committed_notebooks_are_those_of_their_source(lesson):
+    path, notebook = lesson
+    source = read_source(ROOT / "notebooks/source" / f"{path.stem}.md")
+    pairs = [
+        (notebook, make_lesson(source)),
+        (nbformat.read(ROOT / "notebooks/solutions" / path.name, as_version=4), make_solutions(source, path.stem)),
+    ]
+    for committed, made in pairs:
+        for old, new in zip(committed.cells, made.cells, strict=True):
+            assert (old.id, old.source) == (new.id, new.source), "run `make notebooks`"
+
+
+def test_checks_wait_in_the_lesson_and_pass_in_the_solutions(lesson):
+    path, notebook = lesson
+    answered = nbformat.read(ROOT / "notebooks/solutions" / path.name, as_version=4)
+    assert set(marks(notebook)) == {"…"} and set(marks(answered)) == {"✓"}
+    assert len(marks(notebook)) == len(marks(answered)) >= 4
+
+
+def test_photographers_are_named(path, notebook):
+    text = "\n".join(cell.source for cell in notebook.cells)
+    for name, credit in CREDITS.items():
+        if f'"{name}"' in text and path in LESSONS:
+            assert credit in " ".join(text.split()), f"{name}: {credit}"
 
 
 def test_committed_notebook_is_valid_small_and_of_no_machine(path, notebook):
@@ -93,12 +152,16 @@ def test_cells_are_short_and_parse(notebook):
         compile(cell.source, cell.id, "exec")
 
 
-def test_headings_are_there(path, notebook):
+def test_headings_are_there(lesson):
+    path, notebook = lesson
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert notebook.cells[0].source.startswith(f"# {path.stem[:2]} · ")
-    found = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
-    assert [heading for heading in found if heading in HEADINGS.get(path.stem, [])] == HEADINGS.get(path.stem, [])
-    assert text.count("<details>") == text.count("</details>") == 5, "a quiz of five questions with folded answers"
+    headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert headings[0] == "Set-up" and headings[-3:] == ["Exercises", "Quiz", "Where to go next"]
+    folded = re.findall(r"<details><summary>(\w+)</summary>", text)
+    assert folded.count("Answer") == 5, "a quiz of five questions with folded answers"
+    assert 4 <= folded.count("Hint") <= 6, "a hint for each exercise"
+    assert len(folded) == text.count("</details>")
 
 
 def test_links_lead_somewhere(path, notebook):
@@ -122,7 +185,8 @@ def test_set_up_does_nothing_at_home(notebook, monkeypatch):
     assert os.getcwd() == before
 
 
-def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(notebook, monkeypatch, tmp_path):
+@pytest.mark.parametrize("gpu", [False, True], ids=["no GPU", "GPU"])
+def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(gpu, path, notebook, monkeypatch, tmp_path):
     """With a made-up Colab: a folder for /content, and a git and a pip that only note what they were asked to do."""
     commands, installed = [], []
 
@@ -130,11 +194,13 @@ def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(notebook, monkeypatch
         assert check
         commands.append(words)
         if words[0] == "git":
-            (Path(words[-1]) / "Introduction-to-style-transferring" / "notebooks").mkdir(parents=True)
-        else:
+            (Path(words[-1]) / "Introduction-to-style-transferring" / "notebooks/solutions").mkdir(parents=True)
+        elif "pip" in words:
             installed.append(words[-1])
 
     monkeypatch.setitem(sys.modules, "google.colab", object())
+    monkeypatch.setattr("shutil.which", lambda name: "/bin/nvidia-smi" if gpu else None)
+    monkeypatch.setenv("NST_BACKBONE", "pocket")
     monkeypatch.setattr(subprocess, "run", command)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: installed or None)
     source = cell_named(notebook, "set-up").source.replace("/content", tmp_path.as_posix())
@@ -143,16 +209,20 @@ def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(notebook, monkeypatch
     monkeypatch.chdir(tmp_path)
     for _ in range(2):  # the second time must change nothing
         exec(source, {})
-        assert Path.cwd() == tmp_path / "nst_course/Introduction-to-style-transferring/notebooks"
-    git, pip = commands
+        folder = "notebooks/solutions" if path in SOLUTIONS else "notebooks"
+        assert Path.cwd() == tmp_path / "nst_course/Introduction-to-style-transferring" / folder
+    git, pip, *fetch = commands
+    assert [words[-2:] for words in fetch] == [["fetch", "vgg19"]] * (2 if gpu else 0)
+    assert os.environ["NST_BACKBONE"] == ("vgg19" if gpu else "pocket")
     assert git[1] == "clone" and git[-2] == "https://host/a/b"
-    assert "--no-deps" in pip and "--upgrade" not in pip
+    assert "--no-deps" in pip and "--upgrade" not in pip and not {"numpy", "tensorflow", "keras"} & set(pip)
     assert Path(pip[-1]) == tmp_path / "nst_course/Introduction-to-style-transferring"
 
 
 @pytest.mark.slow
 def test_runs_from_top_to_bottom_in_silence(path, notebook, monkeypatch):
     run(notebook, path.parent, monkeypatch)
+    assert set(marks(notebook)) == ({"✓"} if path in SOLUTIONS else {"…"})
     noise = [
         (cell.id, out.text) for cell in code_cells(notebook) for out in cell.outputs if out.get("name") == "stderr"
     ]

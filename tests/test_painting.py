@@ -107,7 +107,7 @@ def test_the_loss_against_numpy(pair):
     assert state.total_variation == pytest.approx(oracles.total_variation(start), rel=1e-3)
     style = (distances["block1_conv1"] + 0.5 * distances["block3_conv2"]) / 2
     assert state.loss == pytest.approx(2 * expected + 30 * 0.7 * style + 0.1 * state.total_variation, rel=1e-3)
-    assert run_of_one.shares == [0.75, 0.25]
+    assert run_of_one.subject.shares == [0.75, 0.25]
 
 
 def test_the_gradient_of_the_loop_by_finite_differences(pair):
@@ -399,10 +399,10 @@ def test_a_loss_that_is_not_a_number_is_said_and_the_picture_kept(pair, optimize
 def test_checkpoints_of_other_pictures_are_refused(pair, tmp_path):
     photograph, painting = pair
     run_of_one = make(pair)
-    run_of_one.check_same_pictures(photograph, [painting], "run.npz")
+    run_of_one.subject.check_same(photograph, [painting], "run.npz")
     path = run_of_one.save(tmp_path / "run.npz")
     loaded = Painting.load(path)
-    loaded.check_same_pictures(photograph, [painting], path)
+    loaded.subject.check_same(photograph, [painting], path)
     message = f"{re.escape(str(path))} is a checkpoint of another photograph or painting"
     for content, styles in (
         (painting, [painting]),
@@ -411,13 +411,13 @@ def test_checkpoints_of_other_pictures_are_refused(pair, tmp_path):
         (photograph, []),
     ):
         with pytest.raises(CheckpointError, match=message):
-            loaded.check_same_pictures(content, styles, path)
+            loaded.subject.check_same(content, styles, path)
 
 
 def test_checkpoints_compare_pictures_at_their_size(pair, tmp_path):
     large = [resize(picture, 100) for picture in pair]
     path = Painting(*large, **SETTINGS).save(tmp_path / "run.npz")
-    Painting.load(path).check_same_pictures(large[0], large[1:], path)
+    Painting.load(path).subject.check_same(large[0], large[1:], path)
 
 
 def test_every_setting_survives_a_checkpoint(pair, tmp_path):
@@ -434,7 +434,7 @@ def test_every_setting_survives_a_checkpoint(pair, tmp_path):
     after = Painting.load(before.save(tmp_path / "run.npz"))
     for name in ("steps", "seconds", "content_layers", "style_layers", "seed", "optimizer", "objective"):
         assert getattr(after, name) == getattr(before, name), name
-    assert after.shares == pytest.approx([0.2, 0.8]) and after.loss_weights == before.loss_weights
+    assert after.subject.shares == pytest.approx([0.2, 0.8]) and after.loss_weights == before.loss_weights
     assert after.settings | {"shares": None} == before.settings | {"shares": None}
     assert [level.backbone.pooling for level in after.levels] == ["avg"]
     np.testing.assert_array_equal(after.picture, before.picture)
@@ -477,7 +477,7 @@ def test_there_is_no_state_before_the_first_step(pair):
 
 def test_a_larger_painting_has_larger_brush_strokes(pair):
     painting = Painting(*pair, size=48, style_scale=1.5, steps=1)
-    assert max(painting.styles[0].shape) == 72
+    assert max(painting.subject.styles[0].shape) == 72
     painting.step()
     like = Painting(pair[0], resize(pair[1], 72), size=48, steps=1)
     like.step()
@@ -491,7 +491,9 @@ def test_the_photographs_colours_can_be_kept(pair, color):
         work = Painting(*pair, size=48, color=choice, steps=15)
         for _ in paint(work):
             pass
-        painted, photograph = (to_oklab(picture)[..., 1:].mean((0, 1)) for picture in (work.picture, work.content))
+        painted, photograph = (
+            to_oklab(picture)[..., 1:].mean((0, 1)) for picture in (work.picture, work.subject.content)
+        )
         distances[choice] = np.linalg.norm(painted - photograph)
     assert distances[color] < 0.3 * distances["style"]
 

@@ -11,9 +11,10 @@ answers, and before them what they need: the cells tagged `keep`. In an exercise
 
 is what the solution has between the two marks, and in the lesson, what stands after the first one's colon.
 
-A cell tagged `solution-only` is left out of the lesson. `<!-- set-up -->` in a source stands for `notebooks/source/set_up.md`. Each notebook is run from top to bottom in its own
-folder, in a fresh kernel. What would be dead in a file is then left out: progress bars and panels (GitHub shows them as
-errors) and the running Python's version.
+A cell tagged `solution-only` is left out of the lesson. `<!-- set-up -->` stands for `notebooks/source/set_up.md`.
+
+Each notebook is run from top to bottom in its own folder, in a fresh kernel. What would be dead in a file is then left out:
+progress bars and panels (GitHub shows them as errors) and the running Python's version.
 """
 
 import argparse
@@ -40,6 +41,7 @@ def read_source(source: Path) -> nbformat.NotebookNode:
     text = source.read_text(encoding="utf-8")
     set_up = (source.parent / "set_up.md").read_text(encoding="utf-8")
     set_up = set_up.replace('REPOSITORY = ""', f'REPOSITORY = "{ADDRESS}"')
+    text = re.sub(r"\n+(## (?:Exercises|Quiz))\n", r"\n\n\n\1\n", text)  # two empty lines: a cell of their own
     notebook = jupytext.reads(text.replace("<!-- set-up -->\n", badges(source.stem) + set_up), fmt="md")
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},

@@ -1,0 +1,143 @@
+"""What a painting will cost, before it starts: memory by a formula, which also says when to paint in tiles, and time by a
+trial of its pieces on this machine."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import psutil
+from keras import ops
+
+from nst_lib import autodiff
+from nst_lib.backbones import Backbone
+from nst_lib.errors import SettingsError
+from nst_lib.pyramid import Level
+from nst_lib.tiles import margin_of, split
+from nst_lib.weights import layer_shapes
+
+if TYPE_CHECKING:
+    from nst_lib.painting import Painting
+
+SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 128)  # of tiles, in pixels, without their rims
+TRIAL = 512  # pixels: the side of the picture that the trial evaluates
+ENGINE_BYTES = 0.85e9  # Python, the engine, a small network
+OVERHEAD = (
+    2.0  # bytes held while evaluating, over those of the activations: their gradients, and what convolutions need
+)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a painting will cost.
+
+    Attributes:
+        seconds: of optimisation, by a trial on this machine.
+        gigabytes: of memory, at most, the engine included.
+        tiles: in how many pieces the finished size is painted.
+    """
+
+    seconds: float
+    gigabytes: float
+    tiles: int
+
+
+def estimate(painting: "Painting") -> Estimate:
+    """Try out the pieces of a painting's steps, which takes some seconds, and add up what its whole budget will cost."""
+    rates = {level.backbone: _seconds_per_pixel(painting, level.backbone) for level in painting.levels}
+    last = painting.levels[-1]
+    state = painting.optimizer.start(ops.zeros((1, last.height, last.width, 3)))
+    evaluation = ops.zeros(()), ops.zeros((2 + len(painting.style_layers),)), ops.ones_like(state["x"])
+    move = _timed(lambda: painting._move(state, evaluation)[0]["x"], 1) / (last.height * last.width)
+    seconds = sum(
+        level.steps * (_pixels_seen(level, painting) * rates[level.backbone] + level.height * level.width * move)
+        for level in painting.levels
+    )
+    layers = [*painting.content_layers, *painting.style_layers]
+    peak = max(level_bytes(level, level.tile, layers, painting.optimizer.pictures) for level in painting.levels)
+    return Estimate(painting.seconds or seconds, peak / 1e9, _tiles(last, layers))
+
+
+def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, memory: float | None) -> None:
+    """Give every level the largest tiles with which it stays within `memory` GB, or none where the whole picture does.
+
+    By default that is half of what is free, or as little as possible; on a GPU, whose memory is not known here, there is
+    no limit unless one is given.
+
+    Raises:
+        SettingsError: if a given limit is too small for the smallest tiles.
+    """
+    if memory is None and autodiff.gpus():
+        return
+    limit = (psutil.virtual_memory().available / 2) if memory is None else 1e9 * memory
+    for level in levels:
+        for side in (None, *SIDES):
+            level.tile = side
+            if level_bytes(level, side, layers, pictures) <= limit:
+                break
+        else:
+            if memory is not None:
+                least = level_bytes(level, level.tile, layers, pictures) / 1e9
+                raise SettingsError(
+                    f"{memory:g} GB are too little for {level.width} x {level.height}, which takes {least:.1f} GB in the "
+                    "smallest tiles. Allow as much, or choose a smaller size."
+                )
+
+
+def level_bytes(level: Level, tile: int | None, layers: Sequence[str], pictures: int) -> float:
+    """The memory that a level takes at its peak: the engine, `pictures` of the optimiser's, and the activations."""
+    pixels = seen = level.height * level.width
+    if tile:
+        margin = margin_of(level.backbone, layers)
+        (height, width), _ = split(level.height, level.width, tile + 2 * margin, margin)
+        seen = height * width
+    return ENGINE_BYTES + 12 * pictures * pixels + OVERHEAD * _activation_bytes(level.backbone, layers) * seen
+
+
+def _activation_bytes(backbone: Backbone, layers: Sequence[str]) -> float:
+    """Of all activations up to the deepest of `layers`, by pixel of the picture."""
+    size = 2 if backbone.dtype == "bfloat16" else 4
+    deepest = max(backbone.layers.index(layer) for layer in layers)
+    shapes = layer_shapes(backbone.name)
+    return sum(size * shapes[name][1] / 4 ** (int(name[5]) - 1) for name in backbone.layers[: deepest + 1])
+
+
+def _tiles(level: Level, layers: Sequence[str]) -> int:
+    if not level.tile:
+        return 1
+    margin = margin_of(level.backbone, layers)
+    return len(split(level.height, level.width, level.tile + 2 * margin, margin)[1])
+
+
+def _pixels_seen(level: Level, painting: "Painting") -> float:
+    """Pixels that one evaluation looks at; tiles are looked at a second time, the first without a gradient."""
+    if not level.tile:
+        return level.height * level.width
+    layers = [*painting.content_layers, *painting.style_layers]
+    margin = margin_of(level.backbone, layers)
+    (height, width), tiles = split(level.height, level.width, level.tile + 2 * margin, margin)
+    return len(tiles) * height * width * 4 / 3
+
+
+def _seconds_per_pixel(painting: "Painting", backbone: Backbone) -> float:
+    """Of one evaluation of the loss and its gradient."""
+    height, width = (min(TRIAL, side) for side in painting.subject.content.shape[:2])
+    picture = np.random.default_rng(0).uniform(size=(height, width, 3)).astype("float32")
+    shares = [1 / len(painting.subject.styles)] * len(painting.subject.styles)
+    targets = painting.objective.targets(backbone, picture, [picture] * len(shares), shares)
+    weights = painting.objective.weight_vector(**painting.loss_weights)
+    objective = autodiff.compile_function(painting.objective.on(backbone, painting.tv_weight > 0))
+    x = ops.convert_to_tensor(picture[None])
+    return _timed(lambda: objective(x, weights, targets)[0], 3) / (height * width)
+
+
+def _timed(function: Callable[[], Any], times: int) -> float:
+    """Median seconds of a function that returns a tensor, after a first call that compiles."""
+    seconds = []
+    for _ in range(times + 1):
+        started = time.perf_counter()
+        ops.convert_to_numpy(function())
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[1:])
