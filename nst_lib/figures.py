@@ -238,8 +238,7 @@ def plot_curves(
         dashes = DASHES.get(name, OTHER_DASHES[number % len(OTHER_DASHES)])
         axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=name, marker="o" if markers else None)
     if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        _log_scale(axes)
     if len(curves) > 1:
         axes.legend(frameon=False, handlelength=3)
     return finish(figure, alt)
@@ -266,8 +265,7 @@ def plot_bars(
         axes.bar(left, heights, 0.92 * thickness, color=color, label=name)
     axes.set_xticks(range(len(names)), labels=names)
     if log:
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        _log_scale(axes)
     if len(bars) > 1:
         axes.legend(frameon=False)
     return finish(figure, alt)
@@ -302,6 +300,12 @@ def finish(figure: Figure, alt: str, kind: str = "png") -> Image:
         encoded = io.BytesIO()
         drawn.save(encoded, "PNG", optimize=True)
     return Image(data=encoded.getvalue(), format=kind, alt=alt)
+
+
+def _log_scale(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
@@ -345,9 +349,8 @@ def plot_losses(
         if before.size != after.size:
             axes.axvline(after.step, color="#999999", linewidth=0.8)
     ends = [values[-1] for values in curves.values() if values[-1] > 0]
-    axes.set_yscale("log")
+    _log_scale(axes)
     axes.set_ylim(bottom=min(ends, default=1) / 3)  # content begins at almost nothing, which is not worth four decades
-    axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(frameon=False, labelcolor="linecolor", handlelength=3)
     changes = ", ".join(f"{names[name]} from {values[0]:.2g} to {values[-1]:.2g}" for name, values in curves.items())
     return finish(figure, alt or f"Loss over {steps[-1]} steps: {changes}.")

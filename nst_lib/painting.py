@@ -28,6 +28,7 @@ from nst_lib.pyramid import Level, plan_levels
 from nst_lib.subject import Subject
 from nst_lib.tiles import TiledObjective
 
+LARGE = 2_000_000  # pixels: from here on, L-BFGS keeps half as many of its steps, each of which costs two pictures
 STEPS = 100  # enough for the pocket VGG at 256 px: more hardly lower the loss that VGG16 sees
 
 
@@ -179,7 +180,10 @@ class Painting:
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
         self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss, tileable)
         self.seed = seed
-        self.optimizer = Adam(learning_rate) if optimizer == "adam" else LBFGS(periodic=tileable)
+        memory_of_steps = 10 if self.subject.content[..., 0].size < LARGE else 5
+        self.optimizer = (
+            Adam(learning_rate) if optimizer == "adam" else LBFGS(memory=memory_of_steps, periodic=tileable)
+        )
         self.timing = Timing()
         self.settings: dict[str, Any] = {
             "size": size, "steps": self.steps, "seconds": self.seconds, "pooling": pooling, "padding": padding,

@@ -20,11 +20,11 @@ def relu_gradient(gradient: Any, W: np.ndarray) -> str:
     def distance(x: np.ndarray) -> float:
         return float(np.sum((np.maximum(W @ x, 0) - target) ** 2) / np.sum(target**2))
 
-    for x, case in (
+    for numbers, case in (
         ([0.8, 0.2, 0.6, 0.8], "both numbers are positive"),
         ([0.9, 0.7, 0.2, 0.4], "one number is silent"),
     ):
-        x = np.array(x)
+        x = np.array(numbers)
         steps = 1e-5 * np.eye(4)
         slopes = np.array([(distance(x + step) - distance(x - step)) / 2e-5 for step in steps])
         answer = to_array(call(gradient, x, photo, W))

@@ -40,9 +40,9 @@ def other_windows(sees: Callable) -> str:
         "AlexNet's fifth convolution": ((11, 3, 5, 3, 3, 3, 3), (4, 2, 1, 2, 1, 1, 1), 163),
     }
     for name, (windows, steps, right) in cases.items():
-        found = to_array(call(sees, windows, steps))
-        expect(found.size == 1, f"One number was asked for; this has {found.size}.")
-        found = float(found.reshape(()))
+        answer = to_array(call(sees, windows, steps))
+        expect(answer.size == 1, f"One number was asked for; this has {answer.size}.")
+        found = float(answer.reshape(()))
         expect(found >= right, f"For {name} it gives {found:g}: that is too few pixels.")
         expect(found <= right, f"For {name} it gives {found:g}: that is too many pixels.")
     return "AlexNet's fifth convolution sees 163 pixels, with far fewer layers than VGG."
@@ -55,9 +55,9 @@ def who_sleeps(asleep: Any, peaks: Mapping[str, Mapping[str, np.ndarray]]) -> st
     missing = [layer for layer in peaks if layer not in asleep]
     expect(not missing, f"There is no share for {', '.join(missing)}.")
     for layer, table in peaks.items():
-        share = to_array(asleep[layer])
-        expect(share.size == 1, f"{layer}: one number was asked for; this has {share.size}.")
-        share = float(share.reshape(()))
+        answer = to_array(asleep[layer])
+        expect(answer.size == 1, f"{layer}: one number was asked for; this has {answer.size}.")
+        share = float(answer.reshape(()))
         expect(0 <= share <= 1, f"{layer}: a share is between 0 and 1, not {share:.4g}.")
         right = float(np.mean(np.max(list(table.values()), axis=0) == 0))
         expect(
@@ -73,9 +73,9 @@ def hokusai(channel: Any, means: Mapping[str, np.ndarray]) -> str:
     names = list(means)
     usual = np.mean([means[name] for name in names[:PHOTOGRAPHS]], axis=0)
     ratios = means["hokusai_great_wave"] / (usual + 0.05)
-    number = to_array(channel)
-    expect(number.size == 1, f"The number of one channel was asked for; this has {number.size}.")
-    number = float(number.reshape(()))
+    answer = to_array(channel)
+    expect(answer.size == 1, f"The number of one channel was asked for; this has {answer.size}.")
+    number = float(answer.reshape(()))
     expect(number == int(number) and 0 <= number < len(ratios), f"Channels are numbered from 0 to {len(ratios) - 1}.")
     found = ratios[int(number)]
     expect(
