@@ -49,7 +49,7 @@ def score(
     Args:
         pastiche: the picture to judge, (h, w, 3) in [0, 1].
         content: the photograph, of the same shape up to rounding; it is resized to the pastiche's.
-        style: the painting; it is resized to the pastiche's long side.
+        style: the painting; it is resized to the pastiche's long side, also for a picture painted with another style scale.
         backbone: the judge: a Backbone or a name. By default as `load_backbone`.
         weights: the judge's weights file, if it is given by name.
 

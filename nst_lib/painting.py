@@ -92,8 +92,8 @@ def _assignable(name: str) -> Any:
 class Painting:
     """A picture being painted. `paint` runs one to its budget; `step` alone goes on for as long as you like.
 
-    `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned at any time; the next step uses
-    them. `picture` is the best picture so far.
+    `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned between any two steps, by the
+    thread that makes them; the next one uses them. `picture` is the best picture so far.
 
     Args:
         content: the photograph, (h, w, 3) in [0, 1].
