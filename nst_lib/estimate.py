@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 128)  # of tiles, in pixels, without their rims
 TRIAL = 512  # pixels: the side of the picture that the trial evaluates
 # Measured with TensorFlow on a processor, from 0.2 to 3.1 million pixels, on the pocket VGG and VGG16:
-ENGINE_BYTES = 0.78e9  # Python, the engine, a network
+ENGINE_BYTES = 0.85e9  # Python, the engine, a network
 OVERHEAD = (
     4.5  # bytes held while evaluating, over those of the activations: their gradients, and what convolutions need
 )

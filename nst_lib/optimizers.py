@@ -36,7 +36,7 @@ class Adam:
     @property
     def pictures(self) -> int:
         """How many pictures' worth of memory a step takes."""
-        return 30
+        return 60
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""
@@ -97,7 +97,7 @@ class LBFGS:
     @property
     def pictures(self) -> int:
         """How many pictures' worth of memory a step takes."""
-        return 2 * self.memory + 33
+        return 2 * self.memory + 52
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""

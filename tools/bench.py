@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import bench_fast
+import bench_practice  # noqa: F401 (its rows)
 import numpy as np
 from bench_common import ROOT, ROWS, peak_gigabytes, pictures, result, row, vgg16_file
 
