@@ -44,7 +44,11 @@ elif ENGINE == "torch":
             x = x.detach().requires_grad_()
             value, aux = function(x)
             (gradient,) = torch.autograd.grad(value, x)
-        return value.detach(), keras.tree.map_structure(lambda tensor: tensor.detach(), aux), gradient
+        return (
+            value.detach(),
+            keras.tree.map_structure(lambda leaf: leaf.detach() if torch.is_tensor(leaf) else leaf, aux),
+            gradient,
+        )
 
     def gpus() -> list[str]:
         """The names of the GPUs that the engine sees."""

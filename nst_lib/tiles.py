@@ -233,7 +233,8 @@ def _crop(x: Tensor, tile: Tile, shape: tuple[int, int]) -> Tensor:
 
 def _energy(activations: Tensor, core: np.ndarray) -> float:
     """Sum of squares of activations (1, h, w, channels) in a core (h, w)."""
-    return float(ops.convert_to_numpy(_content_error(activations, 0.0, core)))
+    nothing = ops.zeros_like(activations)
+    return float(ops.convert_to_numpy(_content_error(activations, nothing, ops.convert_to_tensor(core))))
 
 
 def _weighted_gram(activations: Tensor, weights: Tensor) -> Tensor:

@@ -183,7 +183,7 @@ def test_a_tile_is_the_first_level_of_what_its_command_paints(nst, here, monkeyp
         monkeypatch.setattr(cli, "paint_to_file", to_file)
         ((painting, picture),) = painted
         assert painting.levels[0].steps == 6 and picture.shape == tile.picture.shape
-        assert painting.style_weight == 2.5 and painting.style_scale == 1.5 and painting.backbone == "pocket"
+        assert painting.style_weight == 2.5 and painting.subject.style_scale == 1.5 and painting.backbone == "pocket"
         assert distance(picture, tile.picture) < 0.01
         assert load_image("large.png").shape == (128, 128, 3)
 

@@ -69,7 +69,8 @@ def test_loss_and_gradient_are_those_of_the_whole_picture(pocket, masked):
     assert float(tiled_loss) == pytest.approx(float(loss), rel=1e-4)
     np.testing.assert_allclose(ops.convert_to_numpy(tiled_parts), ops.convert_to_numpy(parts), rtol=1e-3)
     gradient, difference = (ops.convert_to_numpy(g) for g in (gradient, gradient - tiled_gradient))
-    assert np.linalg.norm(difference) < 1e-3 * np.linalg.norm(gradient)
+    # With the rounding, the winner of a pooling may change; what a tile does not see would be ten times as much.
+    assert np.linalg.norm(difference) < 3e-3 * np.linalg.norm(gradient)
 
 
 def test_painting_in_tiles_is_the_same_painting():
