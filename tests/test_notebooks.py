@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from make_notebooks import make_lesson, make_solutions, read_source  # noqa: E402
 
+from nst_lib.engine import start_engine  # noqa: E402
+
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks/solutions").glob("[0-9]*.ipynb"))
 SIZE_LIMIT = 400_000  # bytes, so that GitHub shows them
@@ -179,6 +181,7 @@ def test_address_is_that_of_pyproject(notebook):
 
 
 def test_set_up_does_nothing_at_home(notebook, monkeypatch):
+    start_engine()  # now, for Keras itself runs commands when it is imported
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("it ran a command"))
     before = os.getcwd()
     exec(cell_named(notebook, "set-up").source, {})
@@ -188,6 +191,7 @@ def test_set_up_does_nothing_at_home(notebook, monkeypatch):
 @pytest.mark.parametrize("gpu", [False, True], ids=["no GPU", "GPU"])
 def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(gpu, path, notebook, monkeypatch, tmp_path):
     """With a made-up Colab: a folder for /content, and a git and a pip that only note what they were asked to do."""
+    start_engine()
     commands, installed = [], []
 
     def command(words, check):
