@@ -21,7 +21,7 @@ from nst_lib.files import atomic_write, check_writable
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.terminal import paint_to_file, progress_bar
-from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes
+from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes, receptive_fields
 
 SIZE = 256
 LARGE = 1024  # pixels: from here on, time and memory are estimated before the start
@@ -318,13 +318,9 @@ def _layers(options: argparse.Namespace) -> int:
     """List a network's layers: channels, pixels between two activations, and the pixels that each depends on."""
     check_choice("backbone", options.network, ARCHITECTURES)
     print(f"{'layer':<14}{'channels':>9}{'stride':>8}{'sees':>7}   default use")
-    stride, sees = 1, 1
-    for layer, (_, channels) in layer_shapes(options.network).items():
-        if layer.endswith("_conv1") and layer != "block1_conv1":
-            sees += stride  # the pooling before the block
-            stride *= 2
-        sees += 2 * stride
+    shapes = layer_shapes(options.network)
+    for layer, (stride, sees) in receptive_fields(options.network).items():
         use = "content" if layer == "block4_conv2" else "style" if layer.endswith("_conv1") else ""
-        print(f"{layer:<14}{channels:>9}{stride:>8}{sees:>7}   {use}".rstrip())
+        print(f"{layer:<14}{shapes[layer][1]:>9}{stride:>8}{sees:>7}   {use}".rstrip())
     print("\nsees: the side in pixels of the square that one activation depends on")
     return 0

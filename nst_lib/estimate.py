@@ -16,7 +16,7 @@ from nst_lib.backbones import Backbone
 from nst_lib.errors import SettingsError
 from nst_lib.pyramid import Level
 from nst_lib.tiles import margin_of, split
-from nst_lib.weights import layer_shapes
+from nst_lib.weights import layer_shapes, receptive_fields
 
 if TYPE_CHECKING:
     from nst_lib.painting import Painting
@@ -25,9 +25,7 @@ SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 128)  # of tiles, in pixels, with
 TRIAL = 512  # pixels: the side of the picture that the trial evaluates
 # Measured with TensorFlow on a processor, from 0.2 to 3.1 million pixels, on the pocket VGG and VGG16:
 ENGINE_BYTES = 0.85e9  # Python, the engine, a network
-OVERHEAD = (
-    4.5  # bytes held while evaluating, over those of the activations: their gradients, and what convolutions need
-)
+OVERHEAD = 4.5  # what an evaluation holds, gradients and all, over the bytes of its activations
 
 
 @dataclass(frozen=True)
@@ -49,16 +47,16 @@ def estimate(painting: "Painting") -> Estimate:
     """Try out the pieces of a painting's steps, which takes some seconds, and add up what its whole budget will cost."""
     rates = {level.backbone: _seconds_per_pixel(painting, level.backbone) for level in painting.levels}
     last = painting.levels[-1]
+    layers = [*painting.content_layers, *painting.style_layers]
     state = painting.optimizer.start(ops.zeros((1, last.height, last.width, 3)))
     evaluation = ops.zeros(()), ops.zeros((2 + len(painting.style_layers),)), ops.ones_like(state["x"])
     move = _timed(lambda: painting._move(state, evaluation)[0]["x"], 1) / (last.height * last.width)
     seconds = sum(
-        level.steps * (_pixels_seen(level, painting) * rates[level.backbone] + level.height * level.width * move)
+        level.steps * (_pixels_seen(level, layers) * rates[level.backbone] + level.height * level.width * move)
         for level in painting.levels
     )
-    layers = [*painting.content_layers, *painting.style_layers]
     peak = max(level_bytes(level, level.tile, layers, painting.optimizer.pictures) for level in painting.levels)
-    return Estimate(painting.seconds or seconds, peak / 1e9, _tiles(last, layers))
+    return Estimate(painting.seconds or seconds, peak / 1e9, _tiling(last, last.tile, layers)[1])
 
 
 def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, memory: float | None) -> None:
@@ -89,37 +87,35 @@ def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, 
 
 def level_bytes(level: Level, tile: int | None, layers: Sequence[str], pictures: int) -> float:
     """The memory that a level takes at its peak: the engine, `pictures` of the optimiser's, and the activations."""
-    pixels = seen = level.height * level.width
-    if tile:
-        margin = margin_of(level.backbone, layers)
-        (height, width), _ = split(level.height, level.width, tile + 2 * margin, margin)
-        seen = height * width
-    return ENGINE_BYTES + 12 * pictures * pixels + OVERHEAD * _activation_bytes(level.backbone, layers) * seen
+    seen, _ = _tiling(level, tile, layers)
+    return (
+        ENGINE_BYTES
+        + 12 * pictures * level.height * level.width
+        + OVERHEAD * _activation_bytes(level.backbone, layers) * seen
+    )
 
 
 def _activation_bytes(backbone: Backbone, layers: Sequence[str]) -> float:
     """Of all activations up to the deepest of `layers`, by pixel of the picture."""
     size = 2 if backbone.dtype == "bfloat16" else 4
     deepest = max(backbone.layers.index(layer) for layer in layers)
-    shapes = layer_shapes(backbone.name)
-    return sum(size * shapes[name][1] / 4 ** (int(name[5]) - 1) for name in backbone.layers[: deepest + 1])
+    shapes, fields = layer_shapes(backbone.name), receptive_fields(backbone.name)
+    return sum(size * shapes[name][1] / fields[name][0] ** 2 for name in backbone.layers[: deepest + 1])
 
 
-def _tiles(level: Level, layers: Sequence[str]) -> int:
-    if not level.tile:
-        return 1
+def _tiling(level: Level, tile: int | None, layers: Sequence[str]) -> tuple[int, int]:
+    """The pixels of a tile with its rims, and how many there are; without tiles, the picture is the only one."""
+    if not tile:
+        return level.height * level.width, 1
     margin = margin_of(level.backbone, layers)
-    return len(split(level.height, level.width, level.tile + 2 * margin, margin)[1])
+    (height, width), tiles = split(level.height, level.width, tile + 2 * margin, margin)
+    return height * width, len(tiles)
 
 
-def _pixels_seen(level: Level, painting: "Painting") -> float:
+def _pixels_seen(level: Level, layers: Sequence[str]) -> float:
     """Pixels that one evaluation looks at; tiles are looked at a second time, the first without a gradient."""
-    if not level.tile:
-        return level.height * level.width
-    layers = [*painting.content_layers, *painting.style_layers]
-    margin = margin_of(level.backbone, layers)
-    (height, width), tiles = split(level.height, level.width, level.tile + 2 * margin, margin)
-    return len(tiles) * height * width * 4 / 3
+    pixels, count = _tiling(level, level.tile, layers)
+    return pixels * count * (4 / 3 if level.tile else 1)
 
 
 def _seconds_per_pixel(painting: "Painting", backbone: Backbone) -> float:

@@ -18,6 +18,7 @@ from nst_lib.backbones import Backbone
 from nst_lib.losses import gram_matrix, total_variation
 from nst_lib.masks import fit_mask
 from nst_lib.objective import Objective
+from nst_lib.weights import receptive_fields
 
 Tensor = Any
 STRIDE = 16  # pixels between the deepest layers' positions: tiles begin at multiples of it, or pooling would shift
@@ -76,15 +77,9 @@ def _split_side(length: int, side: int, margin: int) -> tuple[int, list[tuple[in
 
 def margin_of(backbone: Backbone, layers: Sequence[str]) -> int:
     """How far beyond a tile's core its layers see, in pixels, rounded to STRIDE: 64 on the pocket VGG, for 66."""
-    stride = reach = 1
-    for layer in backbone.layers:
-        if layer.endswith("_conv1") and layer != "block1_conv1":
-            reach += stride  # the pooling
-            stride *= 2
-        reach += 2 * stride
-        if layer == max(layers, key=backbone.layers.index):
-            break
-    return max(1, round(reach / 2 / STRIDE)) * STRIDE
+    fields = receptive_fields(backbone.name)
+    reach = max(fields[layer][1] for layer in layers) / 2
+    return max(1, round(reach / STRIDE)) * STRIDE
 
 
 class TiledObjective:
@@ -100,6 +95,7 @@ class TiledObjective:
     def __init__(self, objective: Objective, backbone: Backbone, smooth: bool, side: int):
         self.objective, self.backbone, self.smooth = objective, backbone, smooth
         self.layers = tuple(dict.fromkeys([*objective.content_layers, *objective.style_layers]))
+        self._strides = {layer: stride for layer, (stride, _) in receptive_fields(backbone.name).items()}
         self.margin = margin_of(backbone, self.layers)
         self.side = side + 2 * self.margin
         self._sums = autodiff.compile_function(self._sum_up)
@@ -125,7 +121,7 @@ class TiledObjective:
             style = {name: np.concatenate([gram[name] for gram in grams]) for name in layers}
         regions, areas = {}, {}
         for name in layers:
-            stride = self._stride(name)
+            stride = self._strides[name]
             region = np.stack([fit_mask(mask, height // stride, width // stride) for mask in masks])
             areas[name] = region.mean(axis=(1, 2)) + 1e-6
             regions[name] = region / areas[name][:, None, None] / (region.shape[1] * region.shape[2])
@@ -152,7 +148,7 @@ class TiledObjective:
             for name, activations in self.backbone(
                 _crop(painting[None], tile, shape), self.objective.style_layers
             ).items():
-                stride = self._stride(name)
+                stride = self._strides[name]
                 weight = self._core(tile, shape, name)[None] / ((height // stride) * (width // stride))
                 grams[name] = grams[name] + ops.convert_to_numpy(_weighted_gram(activations, weight))
         return grams
@@ -204,18 +200,15 @@ class TiledObjective:
 
         return autodiff.value_and_gradient(pulled, crop)[2]
 
-    def _stride(self, layer: str) -> int:
-        return 2 ** (int(layer[5]) - 1)
-
     def _window(self, tile: Tile, shape: tuple[int, int], layer: str) -> tuple[slice, slice]:
         """The tile's place in the whole layer."""
-        stride = self._stride(layer)
+        stride = self._strides[layer]
         top, left = tile.top // stride, tile.left // stride
         return slice(top, top + shape[0] // stride), slice(left, left + shape[1] // stride)
 
     def _core(self, tile: Tile, shape: tuple[int, int], layer: str) -> np.ndarray:
         """1 at the positions of a tile's layer that lie in its core, else 0: (h, w)."""
-        stride = self._stride(layer)
+        stride = self._strides[layer]
         inside = []
         for start, (first, end), length in zip((tile.top, tile.left), (tile.rows, tile.columns), shape, strict=True):
             position = np.arange(length // stride) * stride + start

@@ -44,6 +44,18 @@ def layer_shapes(network: str) -> dict[str, tuple[int, int]]:
     return shapes
 
 
+def receptive_fields(network: str) -> dict[str, tuple[int, int]]:
+    """`{layer name: (stride, sees)}`: pixels between two activations, and the side of the square that one depends on."""
+    fields, stride, sees = {}, 1, 1
+    for layer in layer_shapes(network):
+        if layer.endswith("_conv1") and layer != "block1_conv1":
+            sees += stride  # the pooling before the block
+            stride *= 2
+        sees += 2 * stride
+        fields[layer] = stride, sees
+    return fields
+
+
 def cached_file(network: str) -> Path:
     """Where `network`'s weights are expected: in the package for the pocket VGG, else in Keras' own download folder."""
     if network == "pocket":

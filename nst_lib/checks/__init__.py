@@ -90,3 +90,13 @@ def to_array(answer: Any) -> np.ndarray:
         return np.asarray(answer, dtype="float64")
     except (TypeError, ValueError) as problem:
         raise WrongAnswer(f"This should be a number or an array of numbers, not {type(answer).__name__}.") from problem
+
+
+def to_picture(answer: Any, name: str = "the picture", like: np.ndarray | None = None) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1], of the shape of the photograph `like` if one is given; WrongAnswer for anything else."""
+    picture = to_array(answer)
+    expect(picture.ndim == 3 and picture.shape[-1] == 3, f"{name} should be a picture, of shape (height, width, 3).")
+    if like is not None:
+        expect(picture.shape == like.shape, f"{name} has the shape {picture.shape}, the photograph {like.shape}.")
+    expect(picture.min() >= 0 and picture.max() <= 1, f"The values of {name} should lie between 0 and 1.")
+    return picture.astype("float32")

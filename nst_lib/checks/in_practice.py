@@ -6,23 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nst_lib.backbones import STYLE_LAYERS, load_backbone
-from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, to_array
+from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, to_array, to_picture
 from nst_lib.color import from_oklab, to_oklab
-from nst_lib.images import resize
-from nst_lib.losses import gram_distance, gram_matrix
+from nst_lib.metrics import score
 from nst_lib.textures import LEAST, seam
 
 MIXED = {"A": (3, "coarse"), "B": (0.1, "all"), "C": (3, "all"), "D": (0.1, "coarse")}
 FREE = ("CC0", "public domain", "CC BY 2.0", "CC BY 4.0", "CC BY-SA 4.0", "CC BY-NC 4.0")
 CLOSED = ("all rights reserved", "CC BY-ND 4.0", "CC BY-NC-ND 4.0", "found on the web", "", None)
-
-
-def _picture(answer: Any, name: str = "the picture") -> np.ndarray:
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, f"{name} should be a picture, of shape (height, width, 3).")
-    expect(picture.min() >= 0 and picture.max() <= 1, f"The values of {name} should lie between 0 and 1.")
-    return picture.astype("float32")
 
 
 def unlabelled(tiles: Sequence[Any]) -> list[np.ndarray]:
@@ -54,7 +45,7 @@ def labels(answer: Any) -> str:
 @exercise
 def my_tile(tile: Any, source: Any) -> str:
     """A tile without a seam, in the manner of its source."""
-    tile, source = _picture(tile, "the tile"), _picture(source, "the source")
+    tile, source = to_picture(tile, "the tile"), to_picture(source, "the source")
     expect(min(tile.shape[:2]) >= LEAST, f"The tile is {tile.shape[1]} x {tile.shape[0]}: at least 128 pixels a side.")
     expect(tile.std(axis=(0, 1)).max() > 0.01, "One colour all over has no seam, but no texture either.")
     down, across = seam(tile)
@@ -62,15 +53,9 @@ def my_tile(tile: Any, source: Any) -> str:
     expect(max(down, across) <= 98, f"An edge shows: {found}. Is it a tile?")
     expect(min(down, across) >= 2, f"A blur shows: {found}.")
     noise = np.clip(0.5 + np.random.default_rng(0).normal(0, 0.1, tile.shape), 0, 1).astype("float32")
-    nearer = _style_distance(tile, source) < 0.7 * _style_distance(noise, source)
+    nearer = score(tile, tile, source, "pocket").style < 0.7 * score(noise, noise, source, "pocket").style
     expect(nearer, "It has no seam, but nothing of its source either: grey noise is about as near to it in style.")
     return f"No seam: percentiles {down:.0f} and {across:.0f}."
-
-
-def _style_distance(picture: np.ndarray, source: np.ndarray) -> float:
-    judge = load_backbone("pocket")
-    seen, wanted = judge(picture, STYLE_LAYERS), judge(resize(source, max(picture.shape)), STYLE_LAYERS)
-    return float(np.mean([to_array(gram_distance(seen[layer], gram_matrix(wanted[layer]))) for layer in STYLE_LAYERS]))
 
 
 @exercise
@@ -145,7 +130,7 @@ def my_board(paths: Any, pictures: Any) -> str:
     expect(pair, "The answer should be what moodboard returns: the path of a PNG, and that of a PDF.")
     expect(all(isinstance(path, str | Path) for path in paths), "These should be two paths, as moodboard returns them.")
     expect(isinstance(pictures, Sequence), f"The pictures should be in a list, not {type(pictures).__name__}.")
-    hung = [_picture(picture, f"picture {number}") for number, picture in enumerate(pictures, start=1)]
+    hung = [to_picture(picture, f"picture {number}") for number, picture in enumerate(pictures, start=1)]
     different = len({picture.tobytes() for picture in hung})
     expect(different >= 4, f"At least four different pictures were asked for; there are {different}.")
     for path, start in zip(map(Path, paths), (b"\x89PNG", b"%PDF"), strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from nst_lib.backbones import load_backbone
-from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, expect_number, to_array
+from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, expect_number, to_array, to_picture
 from nst_lib.color import to_oklab
 from nst_lib.images import resize
 from nst_lib.losses import gram_distance, gram_matrix
@@ -15,14 +15,6 @@ from nst_lib.metrics import Score, palette_distance, score
 JUDGE = "pocket"
 DEEP = ("block3_conv1", "block4_conv1", "block5_conv1")
 CLIENTS = ("photographer", "painter", "sitter")
-
-
-def _picture(answer: Any, like: np.ndarray, name: str = "the picture") -> np.ndarray:
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, f"{name} should be a picture, of shape (height, width, 3).")
-    expect(picture.shape == like.shape, f"{name} has the shape {picture.shape}, the photograph {like.shape}.")
-    expect(picture.min() >= 0 and picture.max() <= 1, f"The values of {name} should lie between 0 and 1.")
-    return picture.astype("float32")
 
 
 @exercise
@@ -76,7 +68,7 @@ def match_lightness(function: Callable) -> str:
 @exercise
 def forms_not_colours(picture: Any, castle: np.ndarray, kandinsky: np.ndarray) -> str:
     """The painting's large forms, but not its colours."""
-    picture = _picture(picture, castle)
+    picture = to_picture(picture, like=castle)
     kept = palette_distance(picture, castle) < 2 / 3 * palette_distance(kandinsky, castle)
     expect(kept, "Its colours have gone more than two thirds of the way to the painting's. Which layers carry colour?")
     before, after = _by_depth(castle, kandinsky), _by_depth(picture, kandinsky)
@@ -96,7 +88,7 @@ def _by_depth(picture: np.ndarray, painting: np.ndarray) -> np.ndarray:
 @exercise
 def cheat(picture: Any, castle: np.ndarray, wave: np.ndarray, painted: np.ndarray) -> str:
     """A picture that beats the painted one in similarity and colour."""
-    mine, known = (score(_picture(p, castle), castle, wave, JUDGE) for p in (picture, painted))
+    mine, known = (score(to_picture(p, like=castle), castle, wave, JUDGE) for p in (picture, painted))
     numbers = " against ".join(f"{found.similarity:.2f} and {found.color:.3f}" for found in (mine, known))
     expect(
         mine.similarity > known.similarity, f"Not yet more similar to the photograph. Similarity and colour: {numbers}."
@@ -113,7 +105,7 @@ def three_clients(pictures: Any, face: np.ndarray, cafe: np.ndarray) -> str:
     expect(set(CLIENTS) <= set(pictures), f"There should be a picture for each of {', '.join(CLIENTS)}.")
     if any(pictures[client] is ... for client in CLIENTS):
         raise NoAnswer
-    hung = {client: _picture(pictures[client], face, f"the {client}'s picture") for client in CLIENTS}
+    hung = {client: to_picture(pictures[client], f"the {client}'s picture", face) for client in CLIENTS}
     photographer, painter, sitter = (score(hung[client], face, cafe, JUDGE) for client in CLIENTS)
     unpainted = score(face, face, cafe, JUDGE)
     expect(photographer.style < unpainted.style, "The photographer's picture has nothing of the painting.")
