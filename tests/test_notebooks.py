@@ -144,7 +144,7 @@ def test_committed_notebook_is_executed(notebook):
 
 def test_widgets_and_progress_bars_are_not_compared(notebook):
     for cell in code_cells(notebook):
-        if re.search(r"stylize\(|tqdm\(|widgets\.", cell.source):
+        if re.search(r"stylize\(|tqdm\(|widgets\.|film\(", cell.source):
             assert "nbval-ignore-output" in cell.metadata.get("tags", []), cell.id
 
 
