@@ -3,8 +3,10 @@
 Everything about a network's own input (BGR, 0-255, mean subtracted) stays in this file.
 """
 
+import functools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -108,7 +110,7 @@ def load_backbone(
     padding: str = "zeros",
     dtype: str = "float32",
 ) -> Backbone:
-    """Load a network with pretrained weights.
+    """Load a network with pretrained weights. Asked again for the same, it returns the same object.
 
     Args:
         name: "pocket" (built in), "vgg16" or "vgg19"; by default the environment's NST_BACKBONE, else "pocket".
@@ -126,4 +128,12 @@ def load_backbone(
     check_choice("pooling", pooling, ("max", "avg"))
     check_choice("padding", padding, ("zeros", "replicate"))
     check_choice("dtype", dtype, ("float32", "bfloat16"))
-    return Backbone(name, read_weights(weights or find_weights(name), name), pooling, padding, dtype)
+    path = Path(weights or find_weights(name))
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _read_backbone(name, path, changed, pooling, padding, dtype)
+
+
+@functools.lru_cache(maxsize=4)
+def _read_backbone(name: str, path: Path, changed: int, pooling: str, padding: str, dtype: str) -> Backbone:
+    """`changed` is when the file was: another file of the same name is another network."""
+    return Backbone(name, read_weights(path, name), pooling, padding, dtype)

@@ -23,6 +23,7 @@ from nst_lib.errors import NSTError, SettingsError, check_choice, check_number
 from nst_lib.images import MIN_SIDE, check_picture, resize, to_pil
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS
+from nst_lib.painting import compile_step
 from nst_lib.pyramid import plan_levels
 from nst_lib.subject import resize_painting
 
@@ -130,12 +131,11 @@ def explore(
     dtype = "bfloat16" if autodiff.bfloat16_pays() else "float32"
     backbone = load_backbone("pocket", padding="replicate", dtype=dtype)
     objective, optimizer = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram"), LBFGS()
-    evaluate = objective.on(backbone, smooth=True)
-    step = autodiff.compile_function(lambda state, *rest: optimizer.step(lambda x: evaluate(x, *rest), state))
     doublings = _doublings(size)
     height, width = content.shape[:2]
     level = plan_levels(height, width, 2 * doublings * steps, backbone, backbone, doublings + 1)[0]
     start = resize(content, (level.height, level.width))
+    step = compile_step(optimizer, objective, backbone, True, (level.height, level.width))
     targets: dict[tuple[int, float], Any] = {}
     done, total = 0, steps * len(tiles)
     with tqdm(total=total, desc="exploring", leave=False, disable=not progress) as bar:

@@ -4,9 +4,9 @@ the painting's style.
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from nst_lib import autodiff, checkpoints
-from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.color import COLORS
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
 from nst_lib.estimate import choose_tiles
@@ -68,23 +68,28 @@ class Timing:
     level_steps: int = field(default=0, repr=False)
 
 
+def _check_weights(weights: Mapping[str, Any], style_layers: Sequence[str]) -> None:
+    for name in ("content_weight", "style_weight", "tv_weight"):
+        check_number(name.replace("_", " "), weights[name], least=0)
+    for layer, weight in weights["style_layer_weights"].items():
+        check_choice("style layer", layer, style_layers)
+        check_number(f"the weight of {layer}", weight, least=0)
+    if weights["content_weight"] == 0 and weights["style_weight"] * max(weights["style_layer_weights"].values()) == 0:
+        raise SettingsError("the content weight and the style weight are both 0: there is nothing to paint. Raise one.")
+
+
 def _assignable(name: str) -> Any:
-    """A weight of the loss as a property. What the optimiser has learnt of the loss is void when the weight changes."""
+    """A weight of the loss as a property."""
 
     def get(self: "Painting") -> Any:
         return self.loss_weights[name]
 
     def assign(self: "Painting", value: Any) -> None:
-        before = self.loss_weights
         if name == "style_layer_weights":
             value = dict.fromkeys(self.style_layers, 1.0) | dict(value)
-        self.loss_weights = before | {name: value}
-        try:
-            self._check_weights()
-        except SettingsError:
-            self.loss_weights = before
-            raise
-        self._state = self.optimizer.restart(self._state)
+        weights = self.loss_weights | {name: value}
+        _check_weights(weights, self.style_layers)
+        self.loss_weights, self._steered = weights, True
 
     return property(get, assign)
 
@@ -92,8 +97,8 @@ def _assignable(name: str) -> Any:
 class Painting:
     """A picture being painted. `paint` runs one to its budget; `step` alone goes on for as long as you like.
 
-    `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned between any two steps, by the
-    thread that makes them; the next one uses them. `picture` is the best picture so far.
+    `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned at any time, from any thread; the
+    next step uses them. `picture` is the best picture so far.
 
     Args:
         content: the photograph, (h, w, 3) in [0, 1].
@@ -201,7 +206,7 @@ class Painting:
         }
         if not self.content_layers or not self.style_layers:
             raise SettingsError("no layers given for the content or the style: name at least one for each.")
-        self._check_weights()
+        _check_weights(self.loss_weights, self.style_layers)
         dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
         final = load_backbone(backbone, weights, pooling, padding, dtype)
         final.check_layers([*self.content_layers, *self.style_layers])
@@ -217,8 +222,8 @@ class Painting:
             choose_tiles(self.levels, [*self.content_layers, *self.style_layers], self.optimizer.pictures, memory)
         elif memory is not None:
             raise SettingsError("a limit of memory goes with the style loss gram, and not with tileable.")
-        self._compiled: dict[tuple, Any] = {}
         self._targets: Any = None
+        self._steered = False  # whether a weight was assigned since the last step
         self.level, self.step_count = 0, 0
         self._loss: Any = None
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
@@ -236,9 +241,16 @@ class Painting:
         """Evaluate the loss once at the present size, and move the picture."""
         if self._targets is None:
             self._prepare()
+        self._turn()
         self._state, self._loss, self._parts = self._evaluate()
         self.step_count += 1
         self.timing.level_steps += 1
+
+    def _turn(self) -> None:
+        """After a weight was assigned, void what the optimiser has learnt of the loss."""
+        if self._steered:
+            self._steered = False
+            self._state = self.optimizer.restart(self._state)
 
     def _prepare(self) -> None:
         """Measure the targets at the present size, and compile."""
@@ -273,26 +285,16 @@ class Painting:
         if level.tile:
             evaluation = self._tiled(level)(self._state["x"], weights, self._targets)
             return self._move(self._state, evaluation)
-        key = level.backbone, smooth
-        if key not in self._compiled:
-            objective = self.objective.on(*key)
-
-            def step(state: Any, weights: Any, targets: Any) -> Any:
-                return self.optimizer.step(lambda x: objective(x, weights, targets), state)
-
-            self._compiled[key] = autodiff.compile_function(step)
-        return self._compiled[key](self._state, weights, self._targets)
+        step = compile_step(self.optimizer, self.objective, level.backbone, smooth, (level.height, level.width))
+        return step(self._state, weights, self._targets)
 
     def _tiled(self, level: Level) -> TiledObjective:
-        key = level.backbone, self.tv_weight > 0, level.tile
-        if key not in self._compiled:
-            self._compiled[key] = TiledObjective(self.objective, level.backbone, self.tv_weight > 0, level.tile or 0)
-        return self._compiled[key]
+        return _tiled_objective(self.objective, level.backbone, self.tv_weight > 0, level.tile or 0)
 
-    @cached_property
+    @property
     def _move(self) -> Any:
         """The optimiser's part of a step, given the evaluation."""
-        return autodiff.compile_function(lambda state, evaluation: self.optimizer.step(lambda _: evaluation, state))
+        return _compile_move(self.optimizer)
 
     @property
     def picture(self) -> np.ndarray:
@@ -352,21 +354,6 @@ class Painting:
         """Whether the whole budget is spent."""
         return self.level == len(self.levels) - 1 and self.level_finished
 
-    def _check_weights(self) -> None:
-        layer_weights = self.loss_weights["style_layer_weights"]
-        for name in ("content_weight", "style_weight", "tv_weight"):
-            check_number(name.replace("_", " "), self.loss_weights[name], least=0)
-        for layer, weight in layer_weights.items():
-            check_choice("style layer", layer, self.style_layers)
-            check_number(f"the weight of {layer}", weight, least=0)
-        if (
-            self.loss_weights["content_weight"] == 0
-            and self.loss_weights["style_weight"] * max(layer_weights.values()) == 0
-        ):
-            raise SettingsError(
-                "the content weight and the style weight are both 0: there is nothing to paint. Raise one."
-            )
-
     content_weight = _assignable("content_weight")
     style_weight = _assignable("style_weight")
     tv_weight = _assignable("tv_weight")
@@ -374,6 +361,7 @@ class Painting:
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write a checkpoint from which `Painting.load` goes on as if nothing had happened. Raises CheckpointError."""
+        self._turn()
         subject = self.subject
         header = {
             "settings": self.settings,
@@ -413,6 +401,26 @@ class Painting:
             raise CheckpointError(f"{path} is damaged: it has no {problem}. Start without it.") from problem
         painting._state = keras.tree.pack_sequence_as(template, [ops.convert_to_tensor(tensor) for tensor in tensors])
         return painting
+
+
+# Compiling takes as long as ten steps or more, so paintings alike in everything but pictures and weights share what it made.
+@lru_cache(maxsize=16)
+def compile_step(
+    optimizer: Adam | LBFGS, objective: Objective, backbone: Backbone, smooth: bool, shape: tuple[int, int]
+) -> Callable[[Any, Any, Any], tuple[Any, Any, Any]]:
+    """A compiled `(state, weights, targets) -> (state, loss, parts)` for pictures of one shape."""
+    evaluate = objective.on(backbone, smooth)
+    return autodiff.compile_function(
+        lambda state, weights, targets: optimizer.step(lambda x: evaluate(x, weights, targets), state)
+    )
+
+
+_tiled_objective = lru_cache(maxsize=4)(TiledObjective)
+
+
+@cache
+def _compile_move(optimizer: Adam | LBFGS) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    return autodiff.compile_function(lambda state, evaluation: optimizer.step(lambda _: evaluation, state))
 
 
 def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:

@@ -8,9 +8,9 @@ import pytest
 from keras import ops
 
 from nst_lib import backbones
-from nst_lib.backbones import STYLE_LAYERS, load_backbone
+from nst_lib.backbones import STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.errors import SettingsError, WeightsError
-from nst_lib.weights import POCKET_FILE
+from nst_lib.weights import POCKET_FILE, find_weights, read_weights
 
 POCKET_SHA256 = "6625d75ad413b91cfbac0b932fd668ab2ddb32229f7fba965ce5ea1a3b2a46a7"
 POCKET_CHANNELS = {
@@ -93,8 +93,19 @@ def test_pictures_of_a_batch_do_not_mix(pair):
         np.testing.assert_allclose(both[index], alone[0], rtol=1e-4, atol=1e-2)
 
 
+def test_a_network_is_read_once_and_again_when_its_file_has_changed(tmp_path):
+    file = tmp_path / "net.npz"
+    file.write_bytes(find_weights("pocket").read_bytes())
+    net = load_backbone("pocket", file)
+    assert load_backbone("pocket", file) is net and load_backbone("pocket", str(file)) is net
+    assert load_backbone("pocket", file, pooling="avg") is not net
+    file.write_bytes(b"another")
+    with pytest.raises(WeightsError):
+        load_backbone("pocket", file)
+
+
 def test_nothing_deeper_than_the_deepest_layer_is_computed(pair):
-    net = load_backbone("pocket")
+    net = Backbone("pocket", read_weights(find_weights("pocket"), "pocket"), "max", "zeros", "float32")
     for layer in net.layers[net.layers.index("block3_conv2") + 1 :]:
         net._convolutions[layer] = lambda _, layer=layer: pytest.fail(f"{layer} was computed")
     seen = net(pair[0], ["block3_conv2", "block1_conv1", "block3_conv2"])

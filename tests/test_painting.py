@@ -23,7 +23,7 @@ from nst_lib.color import to_oklab
 from nst_lib.errors import CheckpointError, NSTError, PictureError, SettingsError, WeightsError
 from nst_lib.images import resize
 from nst_lib.optimizers import LBFGS
-from nst_lib.painting import Painting, PaintState, paint, stylize
+from nst_lib.painting import Painting, PaintState, compile_step, paint, stylize
 from nst_lib.weights import POCKET_FILE
 
 REFERENCE = Path(__file__).parent / "data" / "reference_losses.json"
@@ -197,7 +197,6 @@ def test_weights_can_be_assigned_while_it_runs(pair):
     picture = painting.picture
     painting.style_weight = 5.0
     painting.style_layer_weights = {"block2_conv1": 0.25}
-    np.testing.assert_array_equal(ops.convert_to_numpy(painting._state["curvatures"]), 0)  # learnt of another loss
     np.testing.assert_array_equal(painting.picture, picture)
     assert painting.style_layer_weights == dict.fromkeys(STYLE_LAYERS, 1.0) | {"block2_conv1": 0.25}
 
@@ -206,6 +205,7 @@ def test_weights_can_be_assigned_while_it_runs(pair):
         return content * state.content + 30 * 5 * style + tv * state.total_variation
 
     after = next(states)
+    np.testing.assert_array_equal(ops.convert_to_numpy(painting._state["curvatures"]), 0)  # learnt of another loss
     assert after.loss == pytest.approx(expected(after, 1, 0.5), rel=1e-4) and after.loss > before.loss
     painting.content_weight, painting.tv_weight = 0.0, 0.0
     after = next(states)
@@ -235,6 +235,17 @@ def test_a_bad_weight_is_refused_and_the_old_one_kept(pair, name, value, message
     assert painting.loss_weights == before
     with pytest.raises(SettingsError, match=message):
         make(pair, **{name: value})
+
+
+def test_paintings_alike_share_what_was_compiled(pair):
+    one = make(pair)
+    one.step()
+    compiled = compile_step.cache_info().misses
+    other = make((pair[0][::-1].copy(), pair[1]), style_weight=7, steps=3, seed=4)
+    other.step()
+    assert compile_step.cache_info().misses == compiled
+    alone, turned = one.state().loss, other.state().loss
+    assert alone != pytest.approx(turned)  # each has its own pictures and weights
 
 
 def test_there_must_be_something_to_paint(pair):
