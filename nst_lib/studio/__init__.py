@@ -1,0 +1,1 @@
+"""The studio: panels for notebooks, each one call, that need ipywidgets (the extra `course`)."""

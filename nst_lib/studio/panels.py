@@ -1,0 +1,166 @@
+"""What every panel is made of: a worker that runs one job at a time, knobs with a number box, pictures as bytes, a line that
+says how things stand, and an end for panels whose cell is run again.
+"""
+
+import io
+import threading
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from nst_lib.errors import NSTError
+from nst_lib.images import to_pil
+
+# The panels of each cell, and the execution that made them; see `Panel`.
+_panels: dict[str, tuple[str, list["Panel"]]] = {}
+
+
+class Worker:
+    """Runs jobs in the background, one at a time; a newer one replaces the one before it. Idle, it has no thread.
+
+    Args:
+        failed: called with the exception that a job ended with, in the job's thread.
+    """
+
+    def __init__(self, failed: Callable[[Exception], None]):
+        self._failed, self._lock = failed, threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._cancelled = threading.Event()
+        self._error: Exception | None = None
+
+    def run(self, job: Callable[[threading.Event], None]) -> None:
+        """Cancel what runs, and start `job(cancelled)` when it has ended. A job looks at `cancelled` between its steps."""
+        with self._lock:
+            self._cancelled.set()
+            self._cancelled, before = threading.Event(), self._thread
+            self._thread = threading.Thread(target=self._work, args=(job, self._cancelled, before), daemon=True)
+            self._thread.start()
+
+    def _work(self, job: Callable[[threading.Event], None], cancelled: threading.Event, before: Any) -> None:
+        if before is not None:
+            before.join()
+        if cancelled.is_set():  # something newer was wanted meanwhile
+            return
+        try:
+            job(cancelled)
+        except Exception as problem:
+            self._error = problem
+            self._failed(problem)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def cancel(self) -> None:
+        """Ask the job that runs to end after its present step. Returns at once."""
+        self._cancelled.set()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait, at most `timeout` seconds, until nothing runs. Raises what the last job failed with, once."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+            if thread.is_alive():
+                raise TimeoutError(f"still at work after {timeout} seconds.")
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+
+class Panel(widgets.VBox):
+    """A panel in a notebook: a column of widgets, with a worker and a line of text below.
+
+    Run a cell again, and the panels that it made before are closed: their jobs cancelled, their widgets forgotten. Panels of
+    other cells, and several of one cell, live side by side.
+
+    Attributes:
+        worker: runs the panel's jobs.
+        message: a line for the reader; screen readers say it aloud when it changes.
+    """
+
+    def __init__(self) -> None:
+        self.worker = Worker(self.show_error)
+        self.message = widgets.HTML(layout={"min_height": "1.6em"})
+        super().__init__()
+        self.add_class("nst-panel")
+        _close_former(self)
+
+    def say(self, text: str) -> None:
+        """Show a line of plain text."""
+        self.message.value = f'<span role="status">{escape(text)}</span>'
+
+    def show_error(self, problem: Exception) -> None:
+        """Show what went wrong; the message alone where it is one of ours."""
+        text = str(problem) if isinstance(problem, NSTError) else f"{type(problem).__name__}: {problem}"
+        self.message.value = f'<span role="alert"><b>That did not work:</b> {escape(text)}</span>'
+
+    def close(self) -> None:
+        """Cancel what runs, wait for it, and forget the panel's widgets."""
+        self.worker.cancel()
+        for child in _descendants(self):
+            child.close()
+        super().close()
+
+
+def _descendants(widget: widgets.Widget) -> list[widgets.Widget]:
+    children = list(getattr(widget, "children", ()))
+    return [found for child in children for found in [*_descendants(child), child]]
+
+
+def _close_former(panel: Panel) -> None:
+    """Close the panels that the running cell made in an earlier run of it. Outside notebooks nothing runs a cell twice."""
+    try:
+        from IPython import get_ipython
+
+        parent = get_ipython().get_parent()  # type: ignore[no-untyped-call]
+        cell, run = parent["metadata"]["cellId"], parent["header"]["msg_id"]
+    except (ImportError, AttributeError, KeyError, TypeError):
+        return
+    former, panels = _panels.get(cell, ("", []))
+    if former != run:
+        for old in panels:
+            old.close()
+        panels = []
+    _panels[cell] = run, [*panels, panel]
+
+
+class Knob(widgets.HBox):
+    """A labelled slider with a number box beside it; `value` is a trait of both.
+
+    Args:
+        label: what it sets.
+        value: at the start.
+        least, most: the range of the slider; the box takes the same.
+        step: of the slider; by default a hundredth of the range.
+        log: whether equal distances on the slider are equal ratios; `least` must be above 0.
+    """
+
+    value = traitlets.Float()
+
+    def __init__(self, label: str, value: float, least: float, most: float, step: float | None = None, log: bool = False):
+        shape = {"description": label, "style": {"description_width": "9em"}, "layout": {"width": "26em"}}
+        if log:
+            low, high = np.log10([least, most])
+            self.slider = widgets.FloatLogSlider(value, min=low, max=high, step=0.05, readout=False, **shape)
+        else:
+            step = (most - least) / 100 if step is None else step
+            self.slider = widgets.FloatSlider(value, min=least, max=most, step=step, readout=False, **shape)
+        self.box = widgets.BoundedFloatText(
+            value, min=least, max=most, step=step or 0.05, tooltip=label, layout={"width": "6em"}
+        )
+        super().__init__([self.slider, self.box])
+        self.value = value
+        traitlets.link((self, "value"), (self.slider, "value"))
+        traitlets.link((self, "value"), (self.box, "value"))
+
+
+def encode(picture: np.ndarray, kind: str = "JPEG", quality: int = 92) -> bytes:
+    """A picture (h, w, 3) in [0, 1] as the bytes of a file."""
+    file = io.BytesIO()
+    to_pil(picture).save(file, kind, quality=quality)
+    return file.getvalue()
