@@ -74,7 +74,7 @@ def paint_video(
         SettingsError: for bad settings, an output that is the source, or if PyAV or OpenCV is not installed.
         VideoError: if the source is no film, or has no frame that can be read, or the output cannot be written.
     """
-    av = _import("av", "av")
+    av = import_package("av", "av")
     source, output = Path(source), Path(output)
     if output.suffix.lower() not in FORMATS:
         raise SettingsError(f"cannot write {output}: a film's name ends in one of {', '.join(FORMATS)}.")
@@ -224,7 +224,7 @@ class Steadier:
         self._statistics: np.ndarray | None = None
         self._before: tuple[np.ndarray, np.ndarray] | None = None  # brightness of the last frame, and its pastiche
         if steady:
-            self._cv2 = _import("cv2", "opencv-python-headless")
+            self._cv2 = import_package("cv2", "opencv-python-headless")
             self._flow = self._cv2.DISOpticalFlow_create(self._cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
@@ -274,7 +274,8 @@ def _moved(cv2: Any, picture: np.ndarray, flow: np.ndarray, interpolation: int) 
     return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _import(module: str, package: str) -> Any:
+def import_package(module: str, package: str) -> Any:
+    """A module. Raises SettingsError, with what to install, if its package is not there."""
     try:
         return __import__(module)
     except ImportError as problem:

@@ -1,1 +1,19 @@
 """The studio: panels for notebooks, each one call, that need ipywidgets (the extra `course`)."""
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "webcam_studio": "webcam",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'nst_lib.studio' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"nst_lib.studio.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

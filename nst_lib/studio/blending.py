@@ -1,0 +1,80 @@
+"""A knob for each style, and how much of it: what `fast_studio` and `webcam_studio` have in common."""
+
+import base64
+import contextlib
+import re
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from nst_lib.fast.styles import Style
+from nst_lib.studio.panels import Knob, encode
+
+THUMBNAIL = 36  # pixels on the page, the side of a painting's piece
+
+
+class Blend(widgets.VBox):
+    """The styles of a file, each with a piece of its painting, a knob, and a button that leaves it alone on the canvas.
+
+    Attributes:
+        shares: those above 0, by the style's name, as `Style.blend` takes them. Assign some to turn the knobs.
+        knobs: by the style's name.
+    """
+
+    shares = traitlets.Dict()
+
+    def __init__(self, style: Style):
+        self.knobs = {name: Knob(name, float(style.shares.get(name, 0)), 0, 1) for name in style.file.styles}
+        self._turning = False
+        super().__init__([self._row(name, style.file.thumbnails.get(name)) for name in self.knobs])
+        self.shares = dict(style.shares)
+        for knob in self.knobs.values():
+            knob.observe(self._knob_turned, "value")
+        self.observe(self._shares_assigned, "shares")
+
+    def _row(self, name: str, thumbnail: np.ndarray | None) -> widgets.HBox:
+        only = widgets.Button(description="only", tooltip=f"{name}, and nothing else", layout={"width": "4em"})
+        only.on_click(lambda _: setattr(self, "shares", {name: 1.0}))
+        picture = widgets.HTML(_as_html(thumbnail), layout={"width": f"{THUMBNAIL + 4}px"})
+        return widgets.HBox([picture, self.knobs[name], only], layout={"align_items": "center"})
+
+    def _knob_turned(self, _: object) -> None:
+        if not self._turning:
+            with self._several_at_once():
+                self.shares = {name: knob.value for name, knob in self.knobs.items() if knob.value > 0}
+
+    def _shares_assigned(self, _: object) -> None:
+        if not self._turning:
+            with self._several_at_once():
+                for name, knob in self.knobs.items():
+                    knob.value = self.shares.get(name, 0.0)
+
+    @contextlib.contextmanager
+    def _several_at_once(self) -> Iterator[None]:
+        self._turning = True
+        try:
+            yield
+        finally:
+            self._turning = False
+
+
+def free_path(name: str) -> Path:
+    """`name` in the working directory, or with a number: name-2.png, if there is such a file already."""
+    path, number = Path(name), 1
+    while path.exists():
+        number += 1
+        path = path.with_stem(f"{re.sub(r'-[0-9]+$', '', path.stem)}-{number}")
+    return path
+
+
+def _as_html(thumbnail: np.ndarray | None) -> str:
+    """A piece of a painting (96, 96, 3) uint8. Its name stands beside it, so it needs no words of its own."""
+    if thumbnail is None:
+        return ""
+    data = base64.b64encode(encode(thumbnail[::2, ::2] / np.float32(255), quality=85)).decode()
+    style = f"width: {THUMBNAIL}px; height: {THUMBNAIL}px; border-radius: 4px; display: block"
+    return f'<img alt="" src="data:image/jpeg;base64,{escape(data)}" style="{style}">'

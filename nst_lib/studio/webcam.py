@@ -1,0 +1,235 @@
+"""`webcam_studio`: the browser's camera, painted live.
+
+The browser has the camera, and the kernel the network: each frame goes to the kernel as a JPEG, and comes back painted.
+webcam.js takes the frames and shows the paintings, one at a time.
+"""
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+from PIL import Image
+
+from nst_lib.errors import NSTError, VideoError
+from nst_lib.fast.styles import Style, load_style
+from nst_lib.fast.video import Steadier, import_package
+from nst_lib.images import load_image, save_image
+from nst_lib.studio.blending import Blend, free_path
+from nst_lib.studio.panels import Knob, Panel, Worker, encode
+
+HERE = Path(__file__).parent
+CLIP = 10.0  # seconds
+QUALITY = 85  # of the JPEGs that go back
+
+
+class Camera(anywidget.AnyWidget):
+    """The browser's side of the panel; see webcam.js.
+
+    Attributes:
+        size: of the frames, "640x480", "480x360" or "320x240".
+        counters: of the last view that painted, once a second: `frames` painted and `seen`, `seconds`, `fps` since it was
+            started and `recent`ly, and the percentiles `p50` and `p95` of the milliseconds from taking a frame from the
+            camera to its painting on the screen.
+        said: the last line that the reader was shown.
+    """
+
+    _esm = HERE / "webcam.js"
+    _css = HERE / "webcam.css"
+    size = traitlets.Unicode("640x480").tag(sync=True)
+    counters = traitlets.Dict().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
+
+
+@dataclass
+class _View:
+    """What the kernel knows of one view of a panel: a notebook may show the same panel twice.
+
+    Attributes:
+        waiting: number and JPEG of the frame to be painted next.
+        steadier: paints its frames, if they are to be steadied.
+        picture: the last painting.
+        clip: the film that is being recorded: the seconds since its first frame, and the JPEG, of each.
+    """
+
+    waiting: tuple[int, bytes] | None = None
+    steadier: Steadier | None = None
+    picture: np.ndarray | None = None
+    clip: list[tuple[float, bytes]] | None = None
+    began: float = field(default=0.0)
+
+
+class WebcamStudio(Panel):
+    """The browser's camera, painted live; made by `webcam_studio`.
+
+    Attributes:
+        camera: a Camera: the picture, its buttons, its counters.
+        blend: a knob for each style.
+        strength, steady: Knobs, see `Style` and `Steadier`.
+        style: what is being painted in.
+        saver: a Worker that writes films.
+    """
+
+    def __init__(self, style: Style):
+        self.style = style
+        self.camera = Camera()
+        self.blend = Blend(style)
+        self.strength = Knob("strength", 1.0, 0, 1)
+        self.steady = Knob("steady", 0.0, 0, 1)
+        self._lock, self._views, self._painting = threading.Lock(), dict[str, _View](), False
+        super().__init__()
+        self.saver = Worker(self.show_error)
+        knobs = widgets.VBox([self.blend, self.strength, self.steady])
+        row = widgets.Box([self.camera, knobs], layout={"flex_flow": "row wrap"})
+        self.children = [row, self.message]
+        self.camera.on_msg(self._receive)
+        self.blend.observe(self._blended, "shares")
+
+    def close(self) -> None:
+        """Also wait until a film that is being written is complete. The browser releases the camera."""
+        with contextlib.suppress(Exception):  # what went wrong was shown
+            self.saver.wait()
+        super().close()
+
+    def _blended(self, change: Any) -> None:
+        try:
+            self.style = self.style.blend(change.new)
+            self.say("")
+        except NSTError as problem:  # all knobs at 0: what was painted before goes on
+            self.show_error(problem)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
+        """A message from the browser. The kernel calls this between cells, or beside them, so it must not take long."""
+        name, kind = content["view"], content["kind"]
+        if kind == "stop":
+            self._end(name)
+            return
+        with self._lock:
+            view = self._views.setdefault(name, _View())
+        if kind == "frame":
+            with self._lock:
+                view.waiting = content["id"], bytes(buffers[0])
+                begin, self._painting = not self._painting, True
+            if begin:
+                self.worker.run(self._paint)
+        elif kind == "snapshot":
+            self._save_snapshot(view)
+        elif kind == "clip" and view.clip is None:
+            view.clip = []
+            self.say(f"Recording {CLIP:.0f} seconds ...")
+
+    def _next(self) -> tuple[str, _View, int, bytes] | None:
+        """A frame that waits; None if there is none, and then painting has ended."""
+        with self._lock:
+            for name, view in self._views.items():
+                if view.waiting is not None:
+                    (number, jpeg), view.waiting = view.waiting, None
+                    return name, view, number, jpeg
+            self._painting = False
+            return None
+
+    def _paint(self, cancelled: threading.Event) -> None:
+        """Paint what waits, view by view, until nothing does."""
+        failure: Exception | None = None
+        while not cancelled.is_set() and (found := self._next()):
+            name, view, number, jpeg = found
+            try:
+                view.picture = self._painted(view, load_image(jpeg))
+                painted = encode(view.picture, quality=QUALITY)
+            except Exception as problem:  # the other views go on
+                failure = problem
+                self.camera.send({"kind": "failed", "view": name})
+                continue
+            self.camera.send({"kind": "painted", "view": name, "id": number}, [painted])
+            self._record(view, painted)
+        if failure is not None:
+            raise failure
+
+    def _painted(self, view: _View, frame: np.ndarray) -> np.ndarray:
+        steady, strength = self.steady.value, self.strength.value
+        if not steady:
+            view.steadier = None
+            return self.style(frame, strength)
+        if view.steadier is None or view.steadier.steady != steady:
+            view.steadier = Steadier(self.style, steady, strength)
+        view.steadier.style, view.steadier.strength = self.style, strength
+        return view.steadier(frame)
+
+    def _save_snapshot(self, view: _View) -> None:
+        if view.picture is not None:
+            try:
+                self.say(f"Saved {save_image(view.picture, free_path('webcam.png'))}")
+            except NSTError as problem:
+                self.show_error(problem)
+
+    def _record(self, view: _View, jpeg: bytes) -> None:
+        if view.clip is None:
+            return
+        now = time.perf_counter()
+        view.began = view.began if view.clip else now
+        view.clip.append((now - view.began, jpeg))
+        if now - view.began >= CLIP:
+            self._save_clip(view)
+
+    def _save_clip(self, view: _View) -> None:
+        frames, view.clip = view.clip, None
+        if not frames:
+            return
+
+        def write(_: threading.Event) -> None:
+            path = save_clip(frames, free_path("webcam.mp4"))
+            self.say(f"Saved {path}: {len(frames)} frames in {frames[-1][0]:.1f} seconds")
+
+        self.say("Writing the film ...")
+        self.saver.run(write)
+
+    def _end(self, name: str) -> None:
+        with self._lock:
+            view = self._views.pop(name, None)
+        if view is not None:
+            self._save_clip(view)
+
+
+def webcam_studio(style: Any = "great_wave", shares: Sequence[float] | None = None) -> WebcamStudio:
+    """Paint what the browser's camera sees, live; at the end of a cell, the panel shows itself.
+
+    Nothing is recorded unless *Record* or *Snapshot* is pressed; these write into the working directory.
+
+    Args:
+        style, shares: to begin with; see `load_style`.
+
+    Raises:
+        SettingsError, StyleError: as `load_style`.
+    """
+    return WebcamStudio(load_style(style, shares))
+
+
+def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
+    """Write pictures, the seconds since the first one and the JPEG of each, as an H.264 film; return its path.
+
+    Raises VideoError if it cannot be written, SettingsError if PyAV is not installed.
+    """
+    av = import_package("av", "av")
+    size = Image.open(io.BytesIO(frames[0][1])).size
+    try:
+        with av.open(str(path), "w") as film:
+            stream = film.add_stream("libx264", rate=30, options={"crf": "18", "preset": "veryfast"})
+            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+            stream.codec_context.time_base = Fraction(1, 1000)
+            for seconds, jpeg in frames:
+                frame = av.VideoFrame.from_image(Image.open(io.BytesIO(jpeg)).resize(size))
+                frame.pts, frame.time_base = round(1000 * seconds), Fraction(1, 1000)
+                film.mux(stream.encode(frame))
+            film.mux(stream.encode(None))
+    except (av.error.FFmpegError, OSError) as problem:
+        raise VideoError(f"cannot write {path}: {problem.strerror or problem}. Is there space?") from problem
+    return path
