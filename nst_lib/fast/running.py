@@ -35,17 +35,18 @@ class Runner(Protocol):
         """Paint (n, h, w, 3), h and w multiples of CELL; the arguments and results of `network.build_network`."""
 
 
-def make_runner(weights: Mapping[str, np.ndarray], engine: str = "auto") -> Runner:
+def make_runner(weights: Mapping[str, np.ndarray], engine: str = "auto", alone: bool = True) -> Runner:
     """A runner of the network with these kernels.
 
     Args:
         weights: kernels by layer, (height, width, in, out).
         engine: "onnx" for ONNX Runtime, "keras", or "auto": ONNX Runtime where it is installed.
+        alone: see `OnnxRunner`.
 
     Raises:
         SettingsError: for an unknown engine, or one that is not installed.
     """
-    return OnnxRunner(weights) if check_engine(engine) == "onnx" else KerasRunner(weights)
+    return OnnxRunner(weights, alone=alone) if check_engine(engine) == "onnx" else KerasRunner(weights)
 
 
 def check_engine(engine: str) -> str:
@@ -60,12 +61,22 @@ def check_engine(engine: str) -> str:
 class OnnxRunner:
     """ONNX Runtime, on the processor."""
 
-    def __init__(self, weights: Mapping[str, np.ndarray] | None = None, exported: str | os.PathLike | None = None):
-        """Take the kernels of a style file, or a file that `export_onnx` wrote."""
+    def __init__(
+        self,
+        weights: Mapping[str, np.ndarray] | None = None,
+        exported: str | os.PathLike | None = None,
+        alone: bool = True,
+    ):
+        """Take the kernels of a style file, or a file that `export_onnx` wrote.
+
+        `alone` says that nothing else keeps the processor busy: then threads that wait for each other do so in a busy loop,
+        which beside a browser at work would take twice the time.
+        """
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(alone)))
         # ONNX has (out, in, height, width); the session reads these arrays, and they must live as long as it does.
         kernels = {name: np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)) for name, kernel in (weights or {}).items()}
         self._values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(kernel) for name, kernel in kernels.items()}

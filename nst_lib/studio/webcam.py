@@ -38,8 +38,8 @@ class Camera(anywidget.AnyWidget):
     Attributes:
         size: of the frames, "640x480", "480x360" or "320x240".
         counters: of the last view that painted, once a second: `frames` painted and `seen`, `seconds`, `fps` since it was
-            started and `recent`ly, and the percentiles `p50` and `p95` of the milliseconds from taking a frame from the
-            camera to its painting on the screen.
+            started and `recent`ly, the percentiles `p50` and `p95` of the milliseconds from taking a frame from the camera to
+            its painting on the screen, and `kernel`, the median of those that the kernel took of them.
         said: the last line that the reader was shown.
     """
 
@@ -142,6 +142,7 @@ class WebcamStudio(Panel):
         failure: Exception | None = None
         while not cancelled.is_set() and (found := self._next()):
             name, view, number, jpeg = found
+            began = time.perf_counter()
             try:
                 view.picture = self._painted(view, load_image(jpeg))
                 painted = encode(view.picture, quality=QUALITY)
@@ -149,7 +150,8 @@ class WebcamStudio(Panel):
                 failure = problem
                 self.camera.send({"kind": "failed", "view": name})
                 continue
-            self.camera.send({"kind": "painted", "view": name, "id": number}, [painted])
+            milliseconds = 1000 * (time.perf_counter() - began)
+            self.camera.send({"kind": "painted", "view": name, "id": number, "milliseconds": milliseconds}, [painted])
             self._record(view, painted)
         if failure is not None:
             raise failure
@@ -210,7 +212,7 @@ def webcam_studio(style: Any = "great_wave", shares: Sequence[float] | None = No
     Raises:
         SettingsError, StyleError: as `load_style`.
     """
-    return WebcamStudio(load_style(style, shares))
+    return WebcamStudio(load_style(style, shares, alone=False))
 
 
 def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
