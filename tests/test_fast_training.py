@@ -94,8 +94,9 @@ def test_a_batch(folder):
     assert len(data) == 5 and len(data.photos) == 4 and data.skipped == []
     assert batch["photos"].shape == (3, CROP, CROP, 3) and batch["photos"].dtype == np.uint8
     assert batch["style"].shape == (3,) and batch["style"].dtype == np.int32
-    assert batch["shift"].shape == (2,) and batch["shift"].dtype == np.int32
+    assert batch["shift"].shape == (3, 2) and batch["shift"].dtype == np.int32
     shifts = np.stack([numbers_of(data, i)["shift"] for i in range(100)])
+    assert np.all(shifts == shifts[:, :1])
     assert shifts.min() == 0 and shifts.max() == SHIFT
 
 
@@ -115,10 +116,17 @@ def test_a_batch_depends_on_the_seed_the_epoch_and_its_index_only(folder):
         assert np.any(batch(*other) != expected)
 
 
+def test_workers_cut_their_own_rows_of_the_same_batch(folder):
+    whole, first, rest = (numbers_of(Photos(folder, 2, 5, 4, 3, rows), 2) for rows in (None, range(1), range(1, 4)))
+    for name, array in whole.items():
+        np.testing.assert_array_equal(np.concatenate([first[name], rest[name]]), array)
+
+
 def test_cuts_lie_anywhere_in_a_photograph_and_are_mirrored_now_and_then():
     ramp = np.tile(np.linspace(0, 255, 128)[None, :, None], (64, 1, 3)).astype("uint8")
     random = np.random.default_rng(0)
-    cuts = np.stack([Photos.cut(None, Image.fromarray(ramp), random) for _ in range(60)]).astype(float)
+    photo = Image.fromarray(ramp)
+    cuts = np.stack([Photos.cut(photo, *Photos.place(photo, random)) for _ in range(60)]).astype(float)
     assert cuts.min() < 10 and cuts.max() > 245
     mirrored = cuts[:, 0, 0, 0] > cuts[:, 0, -1, 0]
     assert 15 < mirrored.sum() < 45
@@ -301,7 +309,7 @@ def test_the_loss_against_numpy(folder, paintings):
     loss = float(ops.convert_to_numpy(trainer.compute_loss(x=batch, y_pred=pastiches)))
 
     weights = np.load(POCKET_FILE)
-    y, x = batch["shift"]
+    y, x = batch["shift"][0]
     painted = ops.convert_to_numpy(pastiches)
 
     def see(picture):

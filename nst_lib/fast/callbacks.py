@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from nst_lib import checkpoints
 from nst_lib.errors import CheckpointError, SettingsError
+from nst_lib.fast.devices import agree, apart, from_first, is_first
 from nst_lib.fast.network import get_kernels
 from nst_lib.fast.photos import CROP, Photos
 from nst_lib.fast.running import make_runner, paint_picture
@@ -73,7 +74,15 @@ class Run(keras.callbacks.Callback):
         """Go on from the checkpoint. Raises CheckpointError if it is of another training."""
         if self.checkpoint is None:
             raise CheckpointError("there is no checkpoint to go on from: give its file.")
-        header, arrays = checkpoints.read(self.checkpoint)
+        like = [np.zeros(3), *_get_state(trainer)]
+        numbers, *self.good = from_first(lambda: self._read(like), like)
+        self.budget.seconds, epochs, self.caution = (float(number) for number in numbers)
+        self.budget.epochs = round(epochs)
+        _set_state(trainer, self.good)
+
+    def _read(self, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The checkpoint's (seconds, epochs, caution), and its state."""
+        header, arrays = checkpoints.read(self.checkpoint or "")
         if header.get("kind") != "training":
             raise CheckpointError(f"{self.checkpoint} is a checkpoint of a painting, not of a training.")
         for name, value in self.settings.items():
@@ -82,9 +91,10 @@ class Run(keras.callbacks.Callback):
                     f"{self.checkpoint} is of another training: its {name.replace('_', ' ')} is "
                     f"{header['settings'].get(name)}, not {value}. Give the same again, or start afresh without --resume."
                 )
-        self.budget.seconds, self.budget.epochs, self.caution = header["seconds"], header["epochs"], header["caution"]
-        self.good = list(arrays.values())
-        _set_state(trainer, self.good)
+        state = [np.array([header[name] for name in ("seconds", "epochs", "caution")]), *arrays.values()]
+        if [array.shape for array in state] != [array.shape for array in like]:
+            raise CheckpointError("the checkpoint is of another network. Start afresh without --resume.")
+        return state
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Warm up over the first fiftieth of the budget; from there to the end, half a cosine (Loshchilov 2017, eq. 5)."""
@@ -108,10 +118,11 @@ class Run(keras.callbacks.Callback):
                     "the training does not settle: its loss is not a number. Give a lower learning rate."
                 )
             _set_state(self.model, self.good)
-        stop = self.budget.spent or self.should_stop()
-        if self.checkpoint is not None and (stop or time.monotonic() - self.saved > CHECKPOINT_SECONDS):
+        self.budget.seconds, stop = agree(self.budget.seconds, bool(self.should_stop()))
+        stop = stop or self.budget.spent
+        if self.checkpoint is not None and is_first() and (stop or time.monotonic() - self.saved > CHECKPOINT_SECONDS):
             self._save(self.checkpoint)
-        self.model.stop_training = bool(stop)
+        self.model.stop_training = stop
 
     def _save(self, path: str | os.PathLike) -> None:
         header = {"kind": "training", "settings": self.settings, "seconds": self.budget.seconds,
@@ -132,10 +143,7 @@ def _get_state(trainer: keras.Model) -> list[np.ndarray]:
 
 
 def _set_state(trainer: keras.Model, state: Sequence[np.ndarray]) -> None:
-    variables = _variables(trainer)
-    if [v.shape for v in variables] != [array.shape for array in state]:
-        raise CheckpointError("the checkpoint is of another network. Start afresh without --resume.")
-    for variable, array in zip(variables, state, strict=True):
+    for variable, array in zip(_variables(trainer), state, strict=True):
         variable.assign(array)
 
 
@@ -147,7 +155,8 @@ class Samples(keras.callbacks.Callback):
         self.path, self.paintings, self.drawn = Path(path), paintings, time.monotonic()
         random = np.random.default_rng(0)
         chosen = random.choice(len(data.photos), min(4, len(data.photos)), replace=False)
-        self.photos = [data.cut(data.photos[i], random) / np.float32(255) for i in chosen]
+        photos = [data.photos[i] for i in chosen]
+        self.photos = [data.cut(photo, *data.place(photo, random)) / np.float32(255) for photo in photos]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Draw them, if a minute has passed."""
@@ -165,10 +174,12 @@ class Samples(keras.callbacks.Callback):
         values = {v.path: average for v, average in zip(trained, averages, strict=True)}
         kernels = get_kernels(self.model.network, values)
         all_numbers = ops.convert_to_numpy(values[self.model.styles.path])
-        run, rows = make_runner(kernels), []
-        for painting, numbers in zip(self.paintings.values(), all_numbers, strict=True):
-            painted = [paint_picture(run, photo, numbers)[0] for photo in self.photos]
-            rows.append(np.concatenate([crop_to_fit(painting, CROP, CROP), *painted], axis=1))
+        rows = []
+        with apart():
+            run = make_runner(kernels)
+            for painting, numbers in zip(self.paintings.values(), all_numbers, strict=True):
+                painted = [paint_picture(run, photo, numbers)[0] for photo in self.photos]
+                rows.append(np.concatenate([crop_to_fit(painting, CROP, CROP), *painted], axis=1))
         save_image(np.concatenate(rows), self.path)
         self.drawn = time.monotonic()
 

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
+from nst_lib.fast.devices import DEVICES, joined, plan_meeting
 from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
@@ -89,7 +91,9 @@ def _add_train(commands: Any) -> None:
         epilog="examples:\n"
         "  nst train wave.jpg --photos holidays/\n"
         "  nst train wave.jpg --photos holidays/ --vector-only --minutes 5\n"
-        "  nst train wave.jpg cafe.jpg --photos holidays/ --minutes 60 -o mine.npz",
+        "  nst train wave.jpg cafe.jpg --photos holidays/ --minutes 60 -o mine.npz\n"
+        "  KERAS_BACKEND=jax nst train wave.jpg --photos holidays/ --devices all --batch 32\n"
+        "Several GPUs, several machines: see docs/scaling.md.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -117,6 +121,12 @@ def _add_train(commands: Any) -> None:
     add("--seed", metavar="N", type=int, help="of kernels and photographs (default: 0)")
     add("--resume", action="store_true", help="go on from the checkpoint that a stopped training left")
     add("--tensorboard", metavar="DIR", help="write logs for TensorBoard there")
+    add = train.add_argument_group("several devices, on JAX").add_argument
+    add("--devices", choices=DEVICES, default="one", help="all: share each batch among all GPUs (default: one)")
+    add("--coordinator", metavar="HOST:PORT",
+        help="train with other machines: the first one's address (default: $KERAS_DISTRIBUTION_JOB_ADDRESSES)")  # fmt: skip
+    add("--processes", metavar="N", type=int, help="how many machines, with the same command on each")
+    add("--process-id", metavar="I", type=int, help="which of them this is: the first is 0, and writes the files")
 
 
 def _fast(options: argparse.Namespace) -> int:
@@ -212,7 +222,9 @@ def _train(options: argparse.Namespace) -> int:
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".checkpoint.npz", ".samples.png"))
-    for path in (output, checkpoint, samples):
+    meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
+    first = meeting is None or meeting.process_id == 0
+    for path in (output, checkpoint, samples) if first else ():
         check_writable(path, SettingsError)
     paintings = {name: load_image(path) for name, path in zip(names, options.paintings, strict=True)}
     start = None
@@ -220,19 +232,24 @@ def _train(options: argparse.Namespace) -> int:
         start = shipped_styles() if options.start == "shipped" else StyleFile.load(options.start)
     given = ("minutes", "steps", "style_weight", "tv_weight", "backbone", "weights", "learning_rate", "batch", "seed")
     settings = {name: value for name in given if (value := getattr(options, name)) is not None}
-    with progress_bar("starting the engine"):
-        start_engine()
-        from nst_lib.fast.training import train
+    with joined(meeting):
+        with progress_bar("starting the engine"):
+            start_engine()
+            from nst_lib.fast.training import train
 
-    print(f"{len(names)} {'style' if len(names) == 1 else 'styles'}, on {options.photos}", flush=True)
-    with noted_signals("this epoch") as signals:
-        trained = train(paintings, options.photos, start=start, vector_only=options.vector_only, checkpoint=checkpoint,
-                        resume=options.resume, samples=samples, tensorboard=options.tensorboard,
-                        should_stop=lambda: signals, **settings)  # fmt: skip
+        company = f", worker {meeting.process_id} of {meeting.processes}" if meeting else ""
+        print(f"{len(names)} {'style' if len(names) == 1 else 'styles'}, on {options.photos}{company}", flush=True)
+        with noted_signals("this epoch") as signals:
+            trained = train(paintings, options.photos, start=start, vector_only=options.vector_only,
+                            checkpoint=checkpoint, resume=options.resume, samples=samples,
+                            tensorboard=options.tensorboard, should_stop=lambda: signals, devices=options.devices,
+                            **settings)  # fmt: skip
     if trained is None:
         again = ["nst", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
         print(f"nst: stopped. Go on with\n  {shlex.join(again)}", file=sys.stderr)
-        return 128 + signals[0]
+        return 128 + (signals or [signal.SIGTERM])[0]  # another worker's signal counts as one
+    if not first:
+        return 0
     trained.save(output)
     checkpoint.unlink(missing_ok=True)
     print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "

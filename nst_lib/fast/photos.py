@@ -31,9 +31,19 @@ class Photos(keras.utils.PyDataset):
         PictureError: if the folder does not exist or has no readable picture.
     """
 
-    def __init__(self, folder: str | os.PathLike, n_styles: int, steps: int, batch: int = BATCH, seed: int = 0):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        n_styles: int,
+        steps: int,
+        batch: int = BATCH,
+        seed: int = 0,
+        rows: range | None = None,
+    ):
+        """Of each batch, only the photographs in `rows` are cut; None for all of them."""
         super().__init__()
         self.n_styles, self.steps, self.batch, self.seed, self.epoch = n_styles, steps, batch, seed, 0
+        self.rows = range(batch) if rows is None else rows
         folder = Path(folder)
         if not folder.is_dir():
             raise PictureError(f"{folder} is not a folder. Give one with photographs in it.")
@@ -55,21 +65,33 @@ class Photos(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
-        """{"photos": (batch, CROP, CROP, 3) uint8, "style": (batch,) int32, "shift": (2,) int32, up to SHIFT}."""
+        """{"photos": (rows, CROP, CROP, 3) uint8, "style": (rows,) int32, "shift": (rows, 2) int32}; shifts of up to SHIFT,
+        one for the whole batch, in every row."""
         random = np.random.default_rng((self.seed, self.epoch, index))
-        cuts = [self.cut(self.photos[i], random) for i in random.integers(len(self.photos), size=self.batch)]
+        chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch)]
+        places = [self.place(photo, random) for photo in chosen]  # of all, so that every worker sees the same numbers
+        cuts = [self.cut(chosen[i], *places[i]) for i in self.rows]
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
-        return ({"photos": np.stack(cuts), "style": styles.astype("int32"), "shift": shift.astype("int32")},)
+        shifts = np.tile(shift, (len(cuts), 1))  # since what is shared among devices needs a row for each photograph
+        return (
+            {"photos": np.stack(cuts), "style": styles[self.rows].astype("int32"), "shift": shifts.astype("int32")},
+        )
 
-    def cut(self, photo: Image.Image, random: np.random.Generator) -> np.ndarray:
-        """A square cut (CROP, CROP, 3), uint8, from anywhere in a photograph."""
+    @staticmethod
+    def place(photo: Image.Image, random: np.random.Generator) -> tuple[tuple[float, float, float, float], bool]:
+        """A square anywhere in a photograph, as (left, top, right, bottom), and whether to mirror it."""
         short = min(photo.size)
         side = random.uniform(short / 2, short)  # seen from nearer or further away
         left, top = random.uniform(0, photo.width - side), random.uniform(0, photo.height - side)
-        cut = photo.resize((CROP, CROP), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-        return np.asarray(ImageOps.mirror(cut) if random.random() < 0.5 else cut)
+        return (left, top, left + side, top + side), bool(random.random() < 0.5)
+
+    @staticmethod
+    def cut(photo: Image.Image, box: tuple[float, float, float, float], mirrored: bool) -> np.ndarray:
+        """What of a photograph is in a `place`: (CROP, CROP, 3), uint8."""
+        cut = photo.resize((CROP, CROP), Image.Resampling.BICUBIC, box)
+        return np.asarray(ImageOps.mirror(cut) if mirrored else cut)
 
 
 def _read_photo(path: Path) -> Image.Image | None:

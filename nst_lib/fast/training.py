@@ -16,6 +16,7 @@ from nst_lib import autodiff
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.errors import SettingsError, check_number
 from nst_lib.fast.callbacks import Budget, ProgressBar, Run, Samples
+from nst_lib.fast.devices import check_same, is_first, own_rows, shared
 from nst_lib.fast.network import build_network, get_kernels, plain_style, set_kernels
 from nst_lib.fast.photos import BATCH, SHIFT, SIZE, Photos
 from nst_lib.fast.styles import THUMBNAIL, StyleFile
@@ -75,8 +76,8 @@ class StyleTrainer(keras.Model):
         backbone is shown pictures shifted at random, or the network would learn patterns that lie just so under its
         pooling. The overshoot, the mean square by which the pastiche leaves [0, 1], keeps flat spots from saturating.
         """
-        pastiche = self._shifted(y_pred, x["shift"])
-        photos = self._shifted(ops.cast(x["photos"], "float32") / 255.0, x["shift"])
+        pastiche = self._shifted(y_pred, x["shift"][0])
+        photos = self._shifted(ops.cast(x["photos"], "float32") / 255.0, x["shift"][0])
         seen = self.backbone(pastiche, [CONTENT_LAYER, *STYLE_LAYERS])
         content = relative_error(seen[CONTENT_LAYER], self.backbone(photos, [CONTENT_LAYER])[CONTENT_LAYER])
         distances = [gram_distance(seen[n], ops.take(self.targets[n], x["style"], axis=0)) for n in STYLE_LAYERS]
@@ -119,6 +120,7 @@ def train(
     tensorboard: str | os.PathLike | None = None,
     progress: bool | None = None,
     should_stop: Callable[[], object] = lambda: False,
+    devices: str = "one",
 ) -> StyleFile | None:
     """Train one network to paint in the manner of each of several paintings.
 
@@ -130,7 +132,7 @@ def train(
         vector_only: leave the network of `start` as it is, and learn the styles alone, so that they blend with its own.
         style_weight, tv_weight: see `StyleTrainer.compute_loss`.
         learning_rate: Adam's, at its peak; by default 0.002, 0.001 from `start`, 0.01 for vectors only.
-        batch: photographs in a step.
+        batch: photographs in a step, on all devices together.
         backbone, weights: the judge: see `load_backbone`.
         seed: of the network's first kernels and of the order of the photographs.
         checkpoint: a file to write now and then, and when stopped.
@@ -139,6 +141,7 @@ def train(
         tensorboard: a folder for TensorBoard's logs.
         progress: show a bar; None for one in terminals only, and a line a minute elsewhere; False for nothing.
         should_stop: asked after every epoch of some seconds.
+        devices: "one", or "all" that JAX sees, on this machine and on those of all `fast.devices.joined` workers.
 
     Returns:
         The trained styles; None if it was stopped.
@@ -149,59 +152,77 @@ def train(
         CheckpointError: if the checkpoint is damaged or of another training.
     """
     _check_settings(paintings, minutes, steps, start, vector_only, learning_rate, batch, style_weight, tv_weight, seed)
-    keras.utils.set_random_seed(seed)
+    several = shared(devices, batch)
     precise = "bfloat16" if autodiff.bfloat16_pays() else "float32"
     judge = load_backbone(backbone, weights, padding="replicate", dtype=precise)
-    network = build_network("mixed_bfloat16" if precise == "bfloat16" else "float32")
-    known, first = {}, plain_style()
-    if start:
-        set_kernels(network, start.weights)
-        known, first = start.styles, np.mean(list(start.styles.values()), axis=0)
-    network.trainable = not vector_only
     per_epoch = EPOCH_ON_GPU if autodiff.gpus() else EPOCH
-    data = Photos(photos, len(paintings), per_epoch, batch, seed)
+    data = Photos(photos, len(paintings), per_epoch, batch, seed, own_rows(devices, batch))
     if data.skipped:
         what = (
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
         )
         print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
+    peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
+    settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
+                "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
+                "photographs": len(data.photos)}  # fmt: skip
+    for name, value in (settings | {"minutes": minutes, "steps": steps, "resume": resume}).items():
+        check_same(name, str(value))
+    budget = Budget(
+        60 * minutes if minutes else None if steps else 60 * MINUTES, steps and math.ceil(steps / per_epoch)
+    )
+    run = Run(data, budget, peak, settings, checkpoint, should_stop)
+    keras.utils.set_random_seed(seed)  # here, as a judge that is loaded for the first time would draw from it
+    with several:
+        trainer = _make_trainer(paintings, judge, precise, start, vector_only, style_weight, tv_weight, peak)
+        if resume:
+            run.restore(trainer)
+        if budget.spent:
+            trainer.optimizer.finalize_variable_values(trainer.trainable_variables)  # averages, as at the end of `fit`
+        else:
+            callbacks: list[keras.callbacks.Callback] = [run]
+            if samples and is_first():
+                callbacks.append(Samples(samples, paintings, data))
+            if tensorboard and is_first():
+                callbacks.append(keras.callbacks.TensorBoard(tensorboard))
+            callbacks.append(ProgressBar(budget, per_epoch * batch, progress if is_first() else False))
+            trainer.fit(data, epochs=10**9, initial_epoch=budget.epochs, callbacks=callbacks, shuffle=False, verbose=0)
+            if not budget.spent:
+                return None
+        for variable in trainer.network.trainable_variables:
+            if variable.constraint is not None:  # which Keras applies after averaging, not before
+                variable.assign(variable.constraint(variable))
+    numbers = ops.convert_to_numpy(trainer.styles)
+    about = settings | {"pictures": budget.epochs * per_epoch * batch, "seconds": round(budget.seconds)}
+    thumbnails = {name: np.asarray(to_pil(crop_to_fit(p, THUMBNAIL, THUMBNAIL))) for name, p in paintings.items()}
+    return StyleFile(get_kernels(trainer.network), dict(zip(paintings, numbers, strict=True)), thumbnails, about)
+
+
+def _make_trainer(
+    paintings: Mapping[str, np.ndarray],
+    judge: Backbone,
+    precision: str,
+    start: StyleFile | None,
+    vector_only: bool,
+    style_weight: float,
+    tv_weight: float,
+    peak: float,
+) -> StyleTrainer:
+    """A trainer that sets out from `start`, or from nothing, compiled."""
+    network = build_network("mixed_bfloat16" if precision == "bfloat16" else "float32")
+    known, first = {}, plain_style()
+    if start:
+        set_kernels(network, start.weights)
+        known, first = start.styles, np.mean(list(start.styles.values()), axis=0)
+    network.trainable = not vector_only
     numbers = np.stack([known.get(name, first) for name in paintings])
     trainer = StyleTrainer(network, numbers, list(paintings.values()), judge, style_weight, tv_weight)
-    peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
     # On a processor, TensorFlow's XLA is slower than without; JAX knows nothing else.
     jit = "auto" if autodiff.gpus() or autodiff.ENGINE == "jax" else False
     trainer.compile(keras.optimizers.Adam(peak, beta_2=0.99, use_ema=True, ema_momentum=0.99, global_clipnorm=5.0),
                     jit_compile=jit)  # fmt: skip
     trainer.optimizer.build(trainer.trainable_variables)
-
-    settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
-                "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
-                "photographs": len(data.photos)}  # fmt: skip
-    budget = Budget(
-        60 * minutes if minutes else None if steps else 60 * MINUTES, steps and math.ceil(steps / per_epoch)
-    )
-    run = Run(data, budget, peak, settings, checkpoint, should_stop)
-    if resume:
-        run.restore(trainer)
-    if not budget.spent:
-        callbacks: list[keras.callbacks.Callback] = [run]
-        if samples:
-            callbacks.append(Samples(samples, paintings, data))
-        if tensorboard:
-            callbacks.append(keras.callbacks.TensorBoard(tensorboard))
-        callbacks.append(ProgressBar(budget, per_epoch * batch, progress))
-        trainer.fit(data, epochs=10**9, initial_epoch=budget.epochs, callbacks=callbacks, shuffle=False, verbose=0)
-        if not budget.spent:
-            return None
-    else:
-        trainer.optimizer.finalize_variable_values(trainer.trainable_variables)  # the averages, as at the end of `fit`
-    for variable in network.trainable_variables:
-        if variable.constraint is not None:  # which Keras applies after averaging, not before
-            variable.assign(variable.constraint(variable))
-    numbers = ops.convert_to_numpy(trainer.styles)
-    about = settings | {"pictures": budget.epochs * per_epoch * batch, "seconds": round(budget.seconds)}
-    thumbnails = {name: np.asarray(to_pil(crop_to_fit(p, THUMBNAIL, THUMBNAIL))) for name, p in paintings.items()}
-    return StyleFile(get_kernels(network), dict(zip(paintings, numbers, strict=True)), thumbnails, about)
+    return trainer
 
 
 def _check_settings(
