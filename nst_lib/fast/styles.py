@@ -152,10 +152,7 @@ def shipped_styles() -> StyleFile:
 
 
 def load_style(
-    style: str | os.PathLike | Sequence[str | os.PathLike],
-    shares: Sequence[float] | None = None,
-    engine: str = "auto",
-    alone: bool = True,
+    style: str | os.PathLike | Sequence[str | os.PathLike], shares: Sequence[float] | None = None, engine: str = "auto"
 ) -> Style:
     """Load a style, or several to blend.
 
@@ -164,7 +161,6 @@ def load_style(
             those to blend. Of a file with several styles, FILE:NAME is one.
         shares: how much of each of several, all positive; equal by default.
         engine: "onnx", "keras", or "auto": ONNX Runtime where it is installed, else Keras.
-        alone: False where another program, such as a browser, is busy on the same processor; see `OnnxRunner`.
 
     Raises:
         SettingsError: for an unknown name (with the nearest ones), shares that do not fit, or an unknown engine.
@@ -175,7 +171,7 @@ def load_style(
     if not wanted or len(shares) != len(wanted):
         raise SettingsError(f"{len(wanted)} styles and {len(shares)} shares: give a share for each style.")
     if wanted[0].endswith(".onnx") and len(wanted) == 1:
-        return _load_exported(wanted[0], engine, alone)
+        return _load_exported(wanted[0], engine)
     found = [_find(one) for one in wanted]
     first = found[0][0]
     styles: dict[str, np.ndarray] = dict(first.styles)
@@ -189,13 +185,11 @@ def load_style(
         key = name if name not in by_name else f"{name} ({len(by_name) + 1})"
         styles[key], by_name[key] = file.styles[name], share
     return Style(
-        StyleFile(first.weights, styles, first.thumbnails, first.about),
-        by_name,
-        make_runner(first.weights, engine, alone),
+        StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, make_runner(first.weights, engine)
     )
 
 
-def _load_exported(path: str, engine: str, alone: bool) -> Style:
+def _load_exported(path: str, engine: str) -> Style:
     """A style that `nst export` wrote."""
     if engine == "keras":
         raise SettingsError(f"{path} can only be run by ONNX Runtime: leave out the engine, or choose onnx.")
@@ -203,7 +197,7 @@ def _load_exported(path: str, engine: str, alone: bool) -> Style:
     if not Path(path).is_file():
         raise StyleError(f"there is no style file {path}. Check the path; `nst export` makes such files.")
     try:
-        run = OnnxRunner(exported=path, alone=alone)
+        run = OnnxRunner(exported=path)
         name, numbers = run.about["name"], np.array(run.about["numbers"], "float32")
     except Exception as problem:  # ONNX Runtime has exceptions of its own for every kind of damage
         raise StyleError(f"{path} is not a style that `nst export` wrote, or is damaged. Export it again.") from problem

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "fast_studio": "fast",
     "webcam_studio": "webcam",
 }
 __all__ = sorted(_HOME)

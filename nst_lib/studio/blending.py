@@ -2,8 +2,9 @@
 
 import base64
 import contextlib
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 
@@ -11,10 +12,28 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from nst_lib.fast.styles import Style
-from nst_lib.studio.panels import Knob, encode
+from nst_lib.fast.running import make_runner
+from nst_lib.fast.styles import Style, StyleFile, shipped_styles
+from nst_lib.studio.controls import Knob, encode
 
 THUMBNAIL = 36  # pixels on the page, the side of a painting's piece
+
+
+def load_blend(style: str | Mapping[str, float] | None = None, file: str | os.PathLike | None = None) -> Style:
+    """What a panel paints in, run in a way that suits a processor shared with a browser.
+
+    Args:
+        style: the name of a style, or the shares of several by name; by default the file's first style.
+        file: a style file that `nst train` made; by default the shipped one.
+
+    Raises:
+        StyleError: if the file is missing, damaged or of another version.
+        SettingsError: for an unknown name, or shares that do not fit.
+    """
+    known = shipped_styles() if file is None else StyleFile.load(file)
+    style = next(iter(known.styles)) if style is None else style
+    shares = {style: 1.0} if isinstance(style, str) else style
+    return Style(known, shares, make_runner(known.weights, alone=False))
 
 
 class Blend(widgets.VBox):
@@ -37,10 +56,10 @@ class Blend(widgets.VBox):
         self.observe(self._shares_assigned, "shares")
 
     def _row(self, name: str, thumbnail: np.ndarray | None) -> widgets.HBox:
-        only = widgets.Button(description="only", tooltip=f"{name}, and nothing else", layout={"width": "4em"})
+        only = widgets.Button(description="only", tooltip=f"{name}, and nothing else", layout={"flex": "0 0 4em"})
         only.on_click(lambda _: setattr(self, "shares", {name: 1.0}))
-        picture = widgets.HTML(_as_html(thumbnail), layout={"width": f"{THUMBNAIL + 4}px"})
-        return widgets.HBox([picture, self.knobs[name], only], layout={"align_items": "center"})
+        picture = widgets.HTML(_as_html(thumbnail), layout={"flex": f"0 0 {THUMBNAIL + 4}px"})
+        return widgets.HBox([picture, self.knobs[name], only], layout={"align_items": "center", "max_width": "38em"})
 
     def _knob_turned(self, _: object) -> None:
         if not self._turning:

@@ -6,9 +6,10 @@ webcam.js takes the frames and shows the paintings, one at a time.
 
 import contextlib
 import io
+import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +22,12 @@ import traitlets
 from PIL import Image
 
 from nst_lib.errors import NSTError, VideoError
-from nst_lib.fast.styles import Style, load_style
+from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
-from nst_lib.studio.blending import Blend, free_path
-from nst_lib.studio.panels import Knob, Panel, Worker, encode
+from nst_lib.studio.blending import Blend, free_path, load_blend
+from nst_lib.studio.controls import Knob, encode
+from nst_lib.studio.panels import Panel, Worker
 
 HERE = Path(__file__).parent
 CLIP = 10.0  # seconds
@@ -201,18 +203,20 @@ class WebcamStudio(Panel):
             self._save_clip(view)
 
 
-def webcam_studio(style: Any = "great_wave", shares: Sequence[float] | None = None) -> WebcamStudio:
+def webcam_studio(
+    style: str | Mapping[str, float] | None = None, *, file: str | os.PathLike | None = None
+) -> WebcamStudio:
     """Paint what the browser's camera sees, live; at the end of a cell, the panel shows itself.
 
     Nothing is recorded unless *Record* or *Snapshot* is pressed; these write into the working directory.
 
     Args:
-        style, shares: to begin with; see `load_style`.
+        style, file: what it begins with, and whose styles there are; see `load_blend`.
 
     Raises:
-        SettingsError, StyleError: as `load_style`.
+        SettingsError, StyleError: as `load_blend`.
     """
-    return WebcamStudio(load_style(style, shares, alone=False))
+    return WebcamStudio(load_blend(style, file))
 
 
 def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:

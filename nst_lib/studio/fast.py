@@ -1,0 +1,140 @@
+"""`fast_studio`: a picture in a blend of trained styles, painted anew while a slider moves."""
+
+import contextlib
+import os
+import shlex
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+
+from nst_lib.errors import NSTError
+from nst_lib.fast.styles import Style
+from nst_lib.images import load_image, resize, save_image
+from nst_lib.studio.blending import Blend, free_path, load_blend
+from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
+from nst_lib.studio.panels import Panel, Worker
+
+SIZE = 512  # pixels: the long side of what is shown; what is saved has the picture's own size
+UNNAMED = "picture.jpg"  # in the commands, for a picture that is no file
+
+
+class FastStudio(Panel):
+    """A picture in a blend of trained styles; made by `fast_studio`.
+
+    Attributes:
+        blend: a knob for each style; strength: a Knob, see `Style`.
+        view: the photograph and the painting, with a divider between them.
+        photograph: (h, w, 3) in [0, 1], as large as it was given; picture: the painting that is shown.
+        style: what it is painted in.
+        files: a Worker that reads and writes pictures.
+    """
+
+    def __init__(self, style: Style, name: str, photograph: np.ndarray, file: str | os.PathLike | None):
+        self.style, self._file = style, file
+        self.blend, self.strength = Blend(style), Knob("strength", 1.0, 0, 1)
+        self.view = Compare(names=("photograph", "painting"))
+        self.drop = DropZone("photograph", self._dropped)
+        self.command, self.call = Snippet(label="In a terminal"), Snippet(label="In Python")
+        self._save_button = widgets.Button(description="Save", tooltip="paint it at its own size, into a file")
+        super().__init__()
+        self.files = Worker(self.show_error)
+        column = {"flex": "1 1 300px", "max_width": "32em"}
+        pictures = widgets.VBox([self.view, self.drop], layout=column)
+        knobs = widgets.VBox([self.blend, self.strength, self._save_button], layout=column | {"max_width": "40em"})
+        row = widgets.Box([pictures, knobs], layout={"flex_flow": "row wrap", "grid_gap": "8px 24px"})
+        self.children = [row, self.message, self.command, self.call]
+        self._save_button.on_click(lambda _: self.save())
+        self.blend.observe(self._blended, "shares")
+        self.strength.observe(lambda _: self._paint(), "value")
+        self._take(name, photograph)
+
+    def save(self) -> None:
+        """Paint the photograph at its own size, and write it into the working directory, in the background."""
+        style, strength, photograph = self.style, self.strength.value, self.photograph
+
+        def write(_: threading.Event) -> None:
+            self.say("Painting it at its own size ...")
+            pastiche = style(photograph, strength)
+            path = save_image(pastiche, free_path(self._output(style)))
+            self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")
+
+        self.files.run(write)
+
+    def close(self) -> None:
+        """Also wait until a picture that is being written is complete."""
+        with contextlib.suppress(Exception):  # what went wrong was shown
+            self.files.wait()
+        super().close()
+
+    def _dropped(self, name: str, data: bytes) -> None:
+        self.files.run(lambda _: self._take(name, load_file(name, data)))
+
+    def _take(self, name: str, photograph: np.ndarray) -> None:
+        """Go on with another photograph."""
+        self._name, self.photograph = name, photograph
+        self._small = resize(photograph, SIZE) if max(photograph.shape) > SIZE else photograph
+        self.drop.show(name, self._small)
+        self.view.before = encode(self._small)
+        self._paint()
+        self.say("")
+
+    def _blended(self, change: Any) -> None:
+        try:
+            self.style = self.style.blend(change.new)
+        except NSTError as problem:  # all knobs at 0: the picture stays as it is
+            self.show_error(problem)
+            return
+        self.say("")
+        self._paint()
+
+    def _paint(self) -> None:
+        style, strength, photograph = self.style, self.strength.value, self._small
+
+        def job(_: threading.Event) -> None:
+            self.picture = style(photograph, strength)
+            self.view.after = encode(self.picture)
+
+        self.worker.run(job)
+        self._describe()
+
+    def _describe(self) -> None:
+        shares = " and ".join(f"{share:.0%} {name}" for name, share in self.style.shares.items())
+        self.view.alt = f"{Path(self._name).stem} painted as {shares}, strength {self.strength.value:g}"
+        output, strength = self._output(self.style), self.strength.value
+        names = [name if self._file is None else f"{os.fspath(self._file)}:{name}" for name in self.style.shares]
+        given = list(self.blend.shares.values())  # as the knobs stand: `nst` scales them itself
+        several, weaker = len(names) > 1, strength < 1
+        words = ["nst", "fast", self._name, "--style", *names]
+        words += ["--shares", *map(str, given)] if several else []
+        words += ["--strength", str(strength)] if weaker else []
+        self.command.text = shlex.join([*words, "-o", output])
+        styles = f"{names}, {given}" if several else repr(names[0])
+        self.call.text = (
+            f"style = nst_lib.load_style({styles})\n"
+            f"photograph = nst_lib.load_image({self._name!r})\n"
+            f"nst_lib.save_image(style(photograph{f', {strength}' if weaker else ''}), {output!r})"
+        )
+
+    def _output(self, style: Style) -> str:
+        return f"{Path(self._name).stem}_{'_'.join(style.shares)}.png".replace(" ", "_")
+
+
+def fast_studio(
+    picture: Any, style: str | Mapping[str, float] | None = None, *, file: str | os.PathLike | None = None
+) -> FastStudio:
+    """Blend trained styles on a picture, with sliders that answer at once; at the end of a cell, the panel shows itself.
+
+    Args:
+        picture: whatever `load_image` takes. Another one can be dropped on the panel.
+        style, file: what it begins with, and whose styles there are; see `load_blend`.
+
+    Raises:
+        PictureError: if it is no picture.
+        SettingsError, StyleError: as `load_blend`.
+    """
+    name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else UNNAMED
+    return FastStudio(load_blend(style, file), name, load_image(picture), file)
