@@ -1,19 +1,17 @@
-"""What every panel is made of: a worker that runs one job at a time, knobs with a number box, pictures as bytes, a line that
-says how things stand, and an end for panels whose cell is run again.
+"""What every panel is made of: a worker that runs one job at a time, a line that says how things stand, and an end for panels
+whose cell is run again. Knobs and other controls are in controls.py.
 """
 
-import io
 import threading
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
-import traitlets
 
 from nst_lib.errors import NSTError
-from nst_lib.images import to_pil
+from nst_lib.studio.controls import Knob as Knob
+from nst_lib.studio.controls import encode as encode
 
 # The panels of each cell, and the execution that made them; see `Panel`.
 _panels: dict[str, tuple[str, list["Panel"]]] = {}
@@ -85,7 +83,7 @@ class Panel(widgets.VBox):
 
     def __init__(self) -> None:
         self.worker = Worker(self.show_error)
-        self.message = widgets.HTML(layout={"min_height": "1.6em"})
+        self.message = widgets.HTML('<span role="status"></span>', layout={"min_height": "1.6em"})
         super().__init__()
         self.add_class("nst-panel")
         _close_former(self)
@@ -100,7 +98,7 @@ class Panel(widgets.VBox):
         self.message.value = f'<span role="alert"><b>That did not work:</b> {escape(text)}</span>'
 
     def close(self) -> None:
-        """Cancel what runs, wait for it, and forget the panel's widgets."""
+        """Cancel what runs, without waiting for its end, and forget the panel's widgets."""
         self.worker.cancel()
         for child in _descendants(self):
             child.close()
@@ -117,7 +115,7 @@ def _close_former(panel: Panel) -> None:
     try:
         from IPython import get_ipython
 
-        parent = get_ipython().get_parent()  # type: ignore[no-untyped-call]
+        parent = get_ipython().get_parent()
         cell, run = parent["metadata"]["cellId"], parent["header"]["msg_id"]
     except (ImportError, AttributeError, KeyError, TypeError):
         return
@@ -127,40 +125,3 @@ def _close_former(panel: Panel) -> None:
             old.close()
         panels = []
     _panels[cell] = run, [*panels, panel]
-
-
-class Knob(widgets.HBox):
-    """A labelled slider with a number box beside it; `value` is a trait of both.
-
-    Args:
-        label: what it sets.
-        value: at the start.
-        least, most: the range of the slider; the box takes the same.
-        step: of the slider; by default a hundredth of the range.
-        log: whether equal distances on the slider are equal ratios; `least` must be above 0.
-    """
-
-    value = traitlets.Float()
-
-    def __init__(self, label: str, value: float, least: float, most: float, step: float | None = None, log: bool = False):
-        shape = {"description": label, "style": {"description_width": "9em"}, "layout": {"width": "26em"}}
-        if log:
-            low, high = np.log10([least, most])
-            self.slider = widgets.FloatLogSlider(value, min=low, max=high, step=0.05, readout=False, **shape)
-        else:
-            step = (most - least) / 100 if step is None else step
-            self.slider = widgets.FloatSlider(value, min=least, max=most, step=step, readout=False, **shape)
-        self.box = widgets.BoundedFloatText(
-            value, min=least, max=most, step=step or 0.05, tooltip=label, layout={"width": "6em"}
-        )
-        super().__init__([self.slider, self.box])
-        self.value = value
-        traitlets.link((self, "value"), (self.slider, "value"))
-        traitlets.link((self, "value"), (self.box, "value"))
-
-
-def encode(picture: np.ndarray, kind: str = "JPEG", quality: int = 92) -> bytes:
-    """A picture (h, w, 3) in [0, 1] as the bytes of a file."""
-    file = io.BytesIO()
-    to_pil(picture).save(file, kind, quality=quality)
-    return file.getvalue()
