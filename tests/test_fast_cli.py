@@ -19,6 +19,7 @@ from nst_lib import terminal
 from nst_lib.engine import start_engine
 from nst_lib.fast import commands
 from nst_lib.fast.styles import StyleFile, load_style, shipped_styles, style_names
+from nst_lib.fast.video import paint_video
 from nst_lib.images import crop_to_fit, load_image, save_image
 
 STYLE, OTHER = style_names()[:2]
@@ -184,8 +185,23 @@ def test_ctrl_c_in_a_folder_ends_after_the_picture(nst, photos, monkeypatch):
 
     monkeypatch.setattr(commands, "save_image", impatient)
     code, out, err = nst("fast", photos, "--style", STYLE, "-o", "o")
-    assert code == 130 and out.startswith("o: 1 of 3 pictures") and "stopping after this picture" in err
+    assert code == 130 and out.startswith("o: 1 of 3 pictures") and "stopping after this file" in err
     assert [path.name for path in Path("o").iterdir()] == ["astronaut.jpg"]
+
+
+def test_the_shards_of_a_folder_are_all_of_it_once(nst, photos):
+    painted = []
+    for shard in ("1/2", "2/2"):
+        code, out, err = nst("fast", photos, "--style", STYLE, "-o", shard[0], "--shard", shard)
+        assert code == 0 and err == "" and out.endswith(f" (share {shard[0]} of 2)\n")
+        painted.append(sorted(path.name for path in Path(shard[0]).iterdir()))
+    assert painted == [["astronaut.jpg", "lemurs.jpg"], ["coffee_cup.jpg"]]
+
+
+def test_a_job_array_may_be_longer_than_the_folder(nst, photos):
+    code, out, err = nst("fast", photos, "--style", STYLE, "-o", "o", "--shard", "4/4")
+    assert (code, err) == (0, "") and out == "o: nothing to do for share 4 of 4: photos has 3 pictures\n"
+    assert not Path("o").exists()
 
 
 # Mistakes
@@ -194,6 +210,11 @@ def test_ctrl_c_in_a_folder_ends_after_the_picture(nst, photos, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ("--style {STYLE} --shard 1/2", "--shard is for folders, and my photo.jpg is none"),
+        *(
+            (f"--style {{STYLE}} --shard {bad}", f"'{bad}' is not I/N")
+            for bad in ("0/2", "3/2", "1", "1/0", "a/b", "-1/2")
+        ),
         ("--style {wrong}", "unknown style '{wrong}': did you mean {STYLE}"),
         ("--style {STYLE} {OTHER} --shares 1", "2 styles and 1 shares: give a share for each style"),
         ("--style {STYLE} --shares .5 .5", "1 styles and 2 shares"),
@@ -283,6 +304,37 @@ def test_a_film_that_breaks_off_is_painted_so_far_and_said(nst, film):
     frames = re.match(r"o\.mp4: 44 x 32, (\d+) frames", out)[1]
     assert code == 0 and 10 < int(frames) < 30
     assert re.fullmatch(rf"nst: my film\.mkv: it breaks off after frame {frames}: \d\.\d of 4\.0 s are there\.\n", err)
+
+
+def test_films_and_pictures_in_a_folder(nst, film):
+    Path("in").mkdir()
+    film.rename("in/film.mkv")
+    shutil.copy("in/film.mkv", "in/old.avi")
+    Path("in/cut.mp4").write_bytes(b"no film")
+    shutil.copy("my photo.jpg", "in")
+    code, out, err = nst("fast", "in", "--style", STYLE, "--size", 48, "--steady", 0, "-o", "out")
+    assert code == 0 and out.startswith("out: 3 of 4 pictures and films in ")
+    assert err.startswith("nst: left out: in/cut.mp4 cannot be read") and len(err.splitlines()) == 1
+    assert {path.name for path in Path("out").iterdir()} == {"film.mkv", "old.avi.mp4", "my photo.jpg"}
+
+
+def test_ctrl_c_within_a_film_of_a_folder_leaves_none_of_it(nst, film, monkeypatch):
+    Path("in").mkdir()
+    film.rename("in/film.mkv")
+    Path("out").mkdir()
+    Path("out/film.mkv").write_text("of an earlier run")
+
+    def impatient(*arguments, on_frame, **settings):
+        def after_a_frame(frame, frames):
+            signal.raise_signal(signal.SIGINT)
+            on_frame(frame, frames)
+
+        return paint_video(*arguments, on_frame=after_a_frame, **settings)
+
+    monkeypatch.setattr(commands, "paint_video", impatient)
+    code, out, err = nst("fast", "in", "--style", STYLE, "--steady", 0, "-o", "out")
+    assert code == 130 and out.startswith("out: 0 of 1 film in ") and "stopping after this file" in err
+    assert [path.read_text() for path in Path("out").iterdir()] == ["of an earlier run"]
 
 
 def test_films_that_cannot_be_painted(refused, film):

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nst_lib.engine import start_engine
-from nst_lib.errors import PictureError, SettingsError
+from nst_lib.errors import PictureError, SettingsError, VideoError
 from nst_lib.fast.devices import DEVICES, joined, plan_meeting
 from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
@@ -52,18 +52,19 @@ def _add_fast(commands: Any) -> None:
     fast = commands.add_parser(
         "fast",
         help="repaint a picture, a folder or a film in a trained style, at once",
-        description="Repaint a picture, all pictures of a folder, or a film in a trained style,\nin one pass each.",
+        description="Repaint a picture, a film, or all pictures and films of a folder in a trained\nstyle, in one pass each.",
         usage="nst fast INPUT --style STYLE [STYLE ...] [-o OUT] [options]",
         epilog="examples:\n"
         "  nst fast me.jpg --style great_wave\n"
         "  nst fast me.jpg --style great_wave cafe_terrace --shares .7 .3 --strength .8\n"
         "  nst fast holidays/ --style poppies -o painted/\n"
-        "  nst fast clip.mp4 --style summertime --size 640 --steady .7",
+        "  nst fast clip.mp4 --style summertime --size 640 --steady .7\n"
+        "  nst fast films/ --style poppies -o painted/ --shard 3/40",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     fast.set_defaults(run=_fast)
-    fast.add_argument("input", metavar="INPUT", help="a picture, a folder of pictures, or a film")
+    fast.add_argument("input", metavar="INPUT", help="a picture, a film, or a folder of them")
     add = fast.add_argument
     add("--style", metavar="STYLE", nargs="+", required=True, dest="styles",
         help="a name from `nst styles`, or a file from `nst train` or `nst export`")  # fmt: skip
@@ -73,6 +74,7 @@ def _add_fast(commands: Any) -> None:
     add("--size", metavar="PIXELS", type=int, help="long side (default: the input's)")
     add("--steady", metavar="S", type=float, default=0.5, help="of a film, against flicker: 0 to 1 (default: 0.5)")
     add("--engine", choices=ENGINES, default="auto", help="(default: auto, onnx where it is installed)")
+    add("--shard", metavar="I/N", type=_shard, help="of a folder, the I-th of N equal shares: for job arrays")
     add(
         "--max-pixels",
         metavar="N",
@@ -92,7 +94,7 @@ def _add_train(commands: Any) -> None:
         "  nst train wave.jpg --photos holidays/\n"
         "  nst train wave.jpg --photos holidays/ --vector-only --minutes 5\n"
         "  nst train wave.jpg cafe.jpg --photos holidays/ --minutes 60 -o mine.npz\n"
-        "  KERAS_BACKEND=jax nst train wave.jpg --photos holidays/ --devices all --batch 32\n"
+        "  KERAS_BACKEND=jax nst train wave.jpg --photos holidays/ --devices all\n"
         "Several GPUs, several machines: see docs/scaling.md.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -140,6 +142,8 @@ def _fast(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
         return _fast_folder(options, style, source, output)
+    if options.shard:
+        raise SettingsError(f"--shard is for folders, and {source} is none. Leave it out.")
     check_writable(output, SettingsError)
     if os.path.realpath(output) == os.path.realpath(source):
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
@@ -158,38 +162,82 @@ def _fast(options: argparse.Namespace) -> int:
 
 
 def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
-    known = Image.registered_extensions()
-    pictures = sorted(path for path in source.iterdir() if path.suffix.lower() in known and path.is_file())
-    if not pictures:
+    known = {*Image.registered_extensions(), *SUFFIXES}
+    files = sorted(path for path in source.iterdir() if path.suffix.lower() in known and path.is_file())
+    if not files:
         raise PictureError(f"{source} has no pictures. Give a folder that has.")
     if output.exists() and not output.is_dir():
         raise SettingsError(f"cannot write {output}: it is a file, and the input is a folder. Choose another name.")
     if output.resolve() == source.resolve():
         raise SettingsError(f"cannot write into {output}: it is the input. Choose another folder.")
+    share, shares = options.shard or (1, 1)
+    what = _count(files)
+    files = files[share - 1 :: shares]  # not one after the other: neighbours are often alike in length
+    if not files:
+        print(f"{output}: nothing to do for share {share} of {shares}: {source} has {what}")
+        return 0
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise SettingsError(f"cannot make the folder {output}: {problem.strerror}. Choose another.") from problem
-    done, began = 0, time.perf_counter()
-    with noted_signals("this picture") as signals, progress_bar("") as bar:
-        for i, path in enumerate(pictures):
+    done, began = list[Path](), time.perf_counter()
+    with noted_signals("this file") as signals, progress_bar("") as bar:
+        for i, path in enumerate(files):
             bar.set_description_str(path.name)
             try:
-                picture = load_image(path, options.size, max_pixels=options.max_pixels)
-                # `a.jpg` and `a.png` may both be there
-                name = path.name if path.suffix.lower() in FORMATS else f"{path.name}.png"
-                save_image(style(picture, options.strength), output / name)
-                done += 1
-            except PictureError as problem:
+                _fast_file(options, style, path, output, bar, signals)
+                done.append(path)
+            except (PictureError, VideoError) as problem:
                 bar.write(f"nst: left out: {problem}", file=sys.stderr)
-            bar.update(round(1000 * (i + 1) / len(pictures)) - bar.n)
+            except KeyboardInterrupt:
+                break
+            bar.update(round(1000 * (i + 1) / len(files)) - bar.n)
             if signals:
                 break
-    left = f" of {len(pictures)}" if done < len(pictures) else ""
-    print(f"{output}: {done}{left} pictures in {time.perf_counter() - began:.1f} s")
-    if not done:
-        raise PictureError(f"none of the {len(pictures)} pictures in {source} could be painted.")
+    painted = _count(files) if len(done) == len(files) else f"{len(done)} of {_count(files)}"
+    of_all = f" (share {share} of {shares})" if options.shard else ""
+    print(f"{output}: {painted} in {time.perf_counter() - began:.1f} s{of_all}")
+    if not done and not signals:
+        raise PictureError(f"none of the {_count(files)} in {source} could be painted.")
     return 128 + signals[0] if signals else 0
+
+
+def _fast_file(
+    options: argparse.Namespace, style: Style, path: Path, folder: Path, bar: Any, signals: list[int]
+) -> None:
+    """Paint a picture or a film into a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
+
+    def show(frame: int, frames: int) -> None:
+        bar.set_description_str(f"{path.name}, frame {frame}{f' of {frames}' if frames else ''}", refresh=False)
+        bar.update(0)
+        if signals:
+            raise KeyboardInterrupt
+
+    film = path.suffix.lower() in SUFFIXES
+    formats, usual = (VIDEO_FORMATS, ".mp4") if film else (FORMATS, ".png")
+    output = folder / (path.name if path.suffix.lower() in formats else path.name + usual)  # `a.jpg` may be there, too
+    if not film:
+        picture = load_image(path, options.size, max_pixels=options.max_pixels)
+        save_image(style(picture, options.strength), output)
+        return
+    report = paint_video(path, output, style, size=options.size, strength=options.strength, steady=options.steady,
+                         on_frame=show)  # fmt: skip
+    if report.damage:
+        bar.write(f"nst: {path}: {report.damage}.", file=sys.stderr)
+
+
+def _count(files: list[Path]) -> str:
+    """How many files, of which kinds: "1 picture", "3 pictures and films"."""
+    films = sum(path.suffix.lower() in SUFFIXES for path in files)
+    kinds = [kind for kind, number in (("picture", len(files) - films), ("film", films)) if number]
+    return f"{len(files)} {' and '.join(kind + 's' * (len(files) != 1) for kind in kinds)}"
+
+
+def _shard(text: str) -> tuple[int, int]:
+    share, _, shares = text.partition("/")
+    if not (share.isdecimal() and shares.isdecimal() and 1 <= int(share) <= int(shares)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N, as 3/40")
+    return int(share), int(shares)
 
 
 def _fast_video(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
