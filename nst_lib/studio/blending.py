@@ -17,6 +17,7 @@ from nst_lib.fast.styles import Style, StyleFile, shipped_styles
 from nst_lib.studio.controls import Knob, encode
 
 THUMBNAIL = 36  # pixels on the page, the side of a painting's piece
+ROW = {"align_items": "center", "max_width": "38em"}
 
 
 def load_blend(style: str | Mapping[str, float] | None = None, file: str | os.PathLike | None = None) -> Style:
@@ -59,7 +60,7 @@ class Blend(widgets.VBox):
         only = widgets.Button(description="only", tooltip=f"{name}, and nothing else", layout={"flex": "0 0 4em"})
         only.on_click(lambda _: setattr(self, "shares", {name: 1.0}))
         picture = widgets.HTML(_as_html(thumbnail), layout={"flex": f"0 0 {THUMBNAIL + 4}px"})
-        return widgets.HBox([picture, self.knobs[name], only], layout={"align_items": "center", "max_width": "38em"})
+        return widgets.HBox([picture, self.knobs[name], only], layout=ROW)
 
     def _knob_turned(self, _: object) -> None:
         if not self._turning:
@@ -79,6 +80,12 @@ class Blend(widgets.VBox):
             yield
         finally:
             self._turning = False
+
+
+def in_line(knob: Knob) -> widgets.HBox:
+    """Another knob, in line with those of a Blend above it."""
+    left, right = (widgets.Box(layout={"flex": f"0 0 {width}"}) for width in (f"{THUMBNAIL + 4}px", "4em"))
+    return widgets.HBox([left, knob, right], layout=ROW)
 
 
 def free_path(name: str) -> Path:

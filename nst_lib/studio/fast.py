@@ -14,7 +14,7 @@ import numpy as np
 from nst_lib.errors import NSTError
 from nst_lib.fast.styles import Style
 from nst_lib.images import load_image, resize, save_image
-from nst_lib.studio.blending import Blend, free_path, load_blend
+from nst_lib.studio.blending import Blend, free_path, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
 from nst_lib.studio.panels import Panel, Worker
 
@@ -42,9 +42,10 @@ class FastStudio(Panel):
         self._save_button = widgets.Button(description="Save", tooltip="paint it at its own size, into a file")
         super().__init__()
         self.files = Worker(self.show_error)
-        column = {"flex": "1 1 300px", "max_width": "32em"}
-        pictures = widgets.VBox([self.view, self.drop], layout=column)
-        knobs = widgets.VBox([self.blend, self.strength, self._save_button], layout=column | {"max_width": "40em"})
+        pictures = widgets.VBox(
+            [self.view, self.drop], layout={"flex": "1 1 380px", "max_width": "512px", "grid_gap": "8px"}
+        )
+        knobs = widgets.VBox([self.blend, in_line(self.strength), self._save_button], layout={"flex": "1 1 380px"})
         row = widgets.Box([pictures, knobs], layout={"flex_flow": "row wrap", "grid_gap": "8px 24px"})
         self.children = [row, self.message, self.command, self.call]
         self._save_button.on_click(lambda _: self.save())
@@ -77,7 +78,7 @@ class FastStudio(Panel):
         """Go on with another photograph."""
         self._name, self.photograph = name, photograph
         self._small = resize(photograph, SIZE) if max(photograph.shape) > SIZE else photograph
-        self.drop.show(name, self._small)
+        self.drop.show(Path(name).name, self._small)
         self.view.before = encode(self._small)
         self._paint()
         self.say("")
@@ -114,6 +115,7 @@ class FastStudio(Panel):
         self.command.text = shlex.join([*words, "-o", output])
         styles = f"{names}, {given}" if several else repr(names[0])
         self.call.text = (
+            "import nst_lib\n\n"
             f"style = nst_lib.load_style({styles})\n"
             f"photograph = nst_lib.load_image({self._name!r})\n"
             f"nst_lib.save_image(style(photograph{f', {strength}' if weaker else ''}), {output!r})"

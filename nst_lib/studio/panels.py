@@ -101,13 +101,23 @@ class Panel(widgets.VBox):
         """Cancel what runs, without waiting for its end, and forget the panel's widgets."""
         self.worker.cancel()
         for child in _descendants(self):
+            _close_looks(child)
             child.close()
+        _close_looks(self)
         super().close()
 
 
 def _descendants(widget: widgets.Widget) -> list[widgets.Widget]:
     children = list(getattr(widget, "children", ()))
     return [found for child in children for found in [*_descendants(child), child]]
+
+
+def _close_looks(widget: widgets.Widget) -> None:
+    """Close a widget's layout and style, which are widgets of their own."""
+    for name in ("layout", "style"):
+        looks = getattr(widget, name, None)
+        if isinstance(looks, widgets.Widget):
+            looks.close()
 
 
 def _close_former(panel: Panel) -> None:

@@ -25,7 +25,7 @@ from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
-from nst_lib.studio.blending import Blend, free_path, load_blend
+from nst_lib.studio.blending import Blend, free_path, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
 from nst_lib.studio.panels import Panel, Worker
 
@@ -90,8 +90,8 @@ class WebcamStudio(Panel):
         self._lock, self._views, self._painting = threading.Lock(), dict[str, _View](), False
         super().__init__()
         self.saver = Worker(self.show_error)
-        knobs = widgets.VBox([self.blend, self.strength, self.steady])
-        row = widgets.Box([self.camera, knobs], layout={"flex_flow": "row wrap"})
+        knobs = widgets.VBox([self.blend, in_line(self.strength), in_line(self.steady)], layout={"flex": "1 1 340px"})
+        row = widgets.Box([self.camera, knobs], layout={"flex_flow": "row wrap", "grid_gap": "8px 24px"})
         self.children = [row, self.message]
         self.camera.on_msg(self._receive)
         self.blend.observe(self._blended, "shares")
