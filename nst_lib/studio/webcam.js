@@ -26,6 +26,8 @@ function percentile(values, share) {
   return sorted.length ? sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] : 0;
 }
 
+const mean = (before, now) => (before ? 0.8 * before + 0.2 * now : now);
+
 // What the reader sees: buttons, the painted picture with the camera's own in its corner, two lines of text.
 function build(el, model) {
   const view = {
@@ -48,8 +50,8 @@ function build(el, model) {
   el.append(
     element("div", { className: "nst-bar" }, [
       view.start, view.snapshot, view.clip,
-      element("label", {}, ["Frames of ", view.size]),
-      element("label", {}, [view.corner, " camera in the corner"]),
+      element("label", {}, ["Frames", view.size]),
+      element("label", {}, [view.corner, "camera in the corner"]),
     ]),
     element("div", { className: "nst-stage" }, [view.canvas, view.video]),
     view.counters,
@@ -74,8 +76,13 @@ function render({ model, el }) {
 
   async function start() {
     if (!window.isSecureContext || !navigator.mediaDevices) return say(INSECURE);
-    const mine = (run = { stream: null, fresh: false, hungry: true, waiting: null, number: 0, seen: 0, latencies: [],
-      kernel: [], times: [], frames: 0, begun: 0 });
+    const mine = (run = {
+      stream: null, begun: 0, number: 0, seen: 0, frames: 0, times: [], latencies: [], kernel: [],
+      fresh: false, // the camera has a frame that was not taken yet
+      hungry: true, // and it is wanted as soon as there is one
+      taking: false, ready: null, waiting: null, // where a frame is: being taken, ready to be sent, with the kernel
+      preparing: 10, answering: 0, // milliseconds, running means
+    });
     view.start.textContent = "Stop";
     say("Asking the browser for the camera ...");
     const [width, height] = model.get("size").split("x").map(Number);
@@ -101,7 +108,7 @@ function render({ model, el }) {
     say("Painting. Frames go to the kernel and back, and are not kept.");
   }
 
-  // Notes each new frame of the camera, and takes it if the kernel waits for one.
+  // Notes each new frame of the camera, and takes it if one is wanted.
   function watch(mine) {
     const noticed = () => {
       if (run !== mine) return;
@@ -114,9 +121,13 @@ function render({ model, el }) {
     else setTimeout(noticed, 33);
   }
 
+  // Takes the newest frame, so that it is ready when the answer to the one before comes.
   async function take(mine) {
+    clearTimeout(mine.soon);
+    if (run !== mine || mine.taking || mine.ready) return;
     if (!mine.fresh || !view.video.videoWidth) return void (mine.hungry = true);
     mine.hungry = mine.fresh = false;
+    mine.taking = true;
     const { width, height } = sent;
     const scale = Math.max(width / view.video.videoWidth, height / view.video.videoHeight); // what does not fit is cut off
     const [w, h] = [scale * view.video.videoWidth, scale * view.video.videoHeight];
@@ -124,12 +135,22 @@ function render({ model, el }) {
     const captured = performance.now();
     pen.drawImage(view.video, (width - w) / 2, (height - h) / 2, w, h);
     const file = await new Promise((done) => sent.toBlob(done, "image/jpeg", QUALITY));
-    const bytes = await file.arrayBuffer();
-    if (run !== mine) return;
-    mine.waiting = { id: (mine.number += 1), captured };
+    mine.ready = { captured, bytes: await file.arrayBuffer() };
+    mine.taking = false;
+    mine.preparing = mean(mine.preparing, performance.now() - captured);
+    if (!mine.waiting) dispatch(mine);
+  }
+
+  // Sends the frame that is ready, and has the next one taken about when the answer is expected.
+  function dispatch(mine) {
+    if (run !== mine || !mine.ready) return;
+    const { captured, bytes } = mine.ready;
+    mine.ready = null;
+    mine.waiting = { id: (mine.number += 1), captured, sent: performance.now() };
     mine.lost = setTimeout(() => stop(
       `The kernel has not answered for ${PATIENCE / 1000} seconds, so the camera is released. It may have died, or be busy `
       + "with another cell. Start again when it is back."), PATIENCE);
+    mine.soon = setTimeout(() => take(mine), mine.answering - mine.preparing);
     tell({ kind: "frame", view: name, id: mine.waiting.id }, [bytes]);
   }
 
@@ -138,10 +159,12 @@ function render({ model, el }) {
     if (content.view !== name || !mine) return;
     if (content.kind === "failed") return stop("Painting failed, and the camera is released; the reason is below.");
     if (content.kind !== "painted" || content.id !== mine.waiting?.id) return;
-    const { captured } = mine.waiting;
+    const { captured, sent: when } = mine.waiting;
     mine.waiting = null;
     clearTimeout(mine.lost);
-    take(mine); // on its way while this one is drawn
+    mine.answering = mean(mine.answering, performance.now() - when);
+    if (mine.ready) dispatch(mine); // it is on its way while this one is drawn
+    else take(mine);
     const picture = await createImageBitmap(new Blob([buffers[0]], { type: "image/jpeg" }));
     if (run !== mine) return;
     paper.drawImage(picture, 0, 0);
@@ -173,6 +196,7 @@ function render({ model, el }) {
     if (!mine) return;
     mine.stream?.getTracks().forEach((track) => track.stop());
     clearTimeout(mine.lost);
+    clearTimeout(mine.soon);
     clearInterval(mine.clock);
     view.video.srcObject = null;
     view.video.hidden = true;
