@@ -12,9 +12,12 @@ from typing import Any
 import keras
 
 ENGINE = keras.backend.backend()
+OUT_OF_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "can't allocate memory")  # JAX's words, and PyTorch's on a processor
 
 if ENGINE == "tensorflow":
     import tensorflow as tf
+
+    OUT_OF_MEMORY: tuple[type[BaseException], ...] = (tf.errors.ResourceExhaustedError,)
 
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
@@ -33,6 +36,8 @@ if ENGINE == "tensorflow":
 
 elif ENGINE == "torch":
     import torch
+
+    OUT_OF_MEMORY = (torch.OutOfMemoryError,)
 
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU."""
@@ -57,6 +62,8 @@ elif ENGINE == "torch":
 elif ENGINE == "jax":
     import jax
 
+    OUT_OF_MEMORY = ()  # its errors differ in their words only
+
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
         return jax.jit(function)
@@ -72,6 +79,13 @@ elif ENGINE == "jax":
 
 else:
     raise ImportError(f"Keras runs on {ENGINE!r}; nst_lib needs KERAS_BACKEND to be tensorflow, torch or jax.")
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether the engine, or numpy, has asked for memory that is not there."""
+    return isinstance(problem, (MemoryError, *OUT_OF_MEMORY)) or any(
+        sign in str(problem) for sign in OUT_OF_MEMORY_SIGNS
+    )
 
 
 @functools.cache

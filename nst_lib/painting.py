@@ -19,7 +19,7 @@ from nst_lib import autodiff, checkpoints
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.color import COLORS
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
-from nst_lib.estimate import choose_tiles
+from nst_lib.estimate import choose_tiles, smaller_tile
 from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
 from nst_lib.objective import Objective
@@ -238,13 +238,44 @@ class Painting:
         return resize(self.subject.content, (height, width))
 
     def step(self) -> None:
-        """Evaluate the loss once at the present size, and move the picture."""
+        """Evaluate the loss once at the present size, and move the picture.
+
+        Raises:
+            SettingsError: if the memory does not suffice, not even for the smallest tiles.
+        """
+        self._make_fit(self._try_step)
+        self.step_count += 1
+        self.timing.level_steps += 1
+
+    def _try_step(self) -> None:
         if self._targets is None:
             self._prepare()
         self._turn()
         self._state, self._loss, self._parts = self._evaluate()
-        self.step_count += 1
-        self.timing.level_steps += 1
+
+    def _make_fit(self, work: Callable[[], None]) -> None:
+        """Do `work`; whenever the memory does not suffice for it, again with smaller tiles."""
+        while True:
+            try:
+                work()
+                return
+            except Exception as problem:
+                if not autodiff.is_out_of_memory(problem):
+                    raise
+                self._use_smaller_tiles(problem)  # and let go of `problem`, which holds what was allocated
+
+    def _use_smaller_tiles(self, problem: Exception) -> None:
+        level = self.levels[self.level]
+        side = smaller_tile(level, [*self.content_layers, *self.style_layers]) if self.objective.is_sum else None
+        if side is None:
+            even = ", even in the smallest tiles" if level.tile else ""
+            known = self.levels[self.level - 1] if self.level else None
+            fits = f"; {known.width} x {known.height} on {known.backbone.name} did fit" if known else ""
+            raise SettingsError(
+                f"the memory does not suffice for {level.width} x {level.height} on {level.backbone.name}{even}{fits}. "
+                "Choose a smaller size."
+            ) from problem
+        level.tile, self._targets = side, None
 
     def _turn(self) -> None:
         """After a weight was assigned, void what the optimiser has learnt of the loss."""
@@ -437,7 +468,7 @@ def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:
         if painting.level_finished:
             painting.advance()
         if painting._targets is None:
-            painting._prepare()
+            painting._make_fit(painting._prepare)
         started = time.perf_counter()
         painting.step()
         due = painting.step_count % every == 0 or painting.level_finished

@@ -551,6 +551,15 @@ def test_settings_that_do_not_fit(folder, paintings, settings, message):
         train(paintings, folder, **settings)
 
 
+def test_a_batch_that_does_not_fit_into_the_memory(folder, paintings, monkeypatch):
+    def no_memory(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(StyleTrainer, "compute_loss", no_memory)
+    with pytest.raises(SettingsError, match="does not suffice for a batch of 2 on pocket. Give a smaller batch"):
+        train(paintings, folder, **SETTINGS)
+
+
 def test_no_paintings_and_no_pictures(folder):
     with pytest.raises(SettingsError, match="no paintings given: there is no style to learn"):
         train({}, folder)

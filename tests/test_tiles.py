@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nst_lib import SettingsError, load_backbone
-from nst_lib.backbones import STYLE_LAYERS
+from nst_lib import SettingsError, autodiff, load_backbone
+from nst_lib.backbones import STYLE_LAYERS, Backbone
 from nst_lib.estimate import SIDES, choose_tiles, estimate, level_bytes
 from nst_lib.objective import Objective
 from nst_lib.painting import Painting, paint
@@ -92,6 +92,71 @@ def test_as_many_tiles_as_the_memory_demands(pocket):
         assert level_bytes(level, level.tile, LAYERS, 32) <= 1e9 * gigabytes
         sides.append(level.tile)
     assert sides[0] is None and SIDES[0] > sides[1] > sides[2] >= SIDES[-1]
+
+
+def out_of_memory():
+    """The engine's error, as it looks on a GPU."""
+    if autodiff.ENGINE == "tensorflow":
+        from tensorflow.errors import ResourceExhaustedError
+
+        return ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[1,512,2048,2048]")
+    if autodiff.ENGINE == "torch":
+        from torch import OutOfMemoryError
+
+        return OutOfMemoryError("CUDA out of memory. Tried to allocate 8.00 GiB.")
+    from jax.errors import JaxRuntimeError
+
+    return JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8589934592 bytes.")
+
+
+@pytest.fixture
+def small_gpu(monkeypatch):
+    """Evaluations of more than 210 x 210 pixels do not fit, in tiles or whole; the sizes that were tried."""
+    tried, see = [], Backbone.__call__
+
+    def call(self, pictures, layers):
+        height, width = pictures.shape[-3:-1]
+        tried.append((height, width))
+        if height * width > 210 * 210:
+            raise out_of_memory()
+        return see(self, pictures, layers)
+
+    monkeypatch.setattr(Backbone, "__call__", call)
+    monkeypatch.setattr("nst_lib.estimate.SIDES", (128, 64))
+    return tried
+
+
+def test_a_picture_that_does_not_fit_is_painted_in_smaller_and_smaller_tiles(small_gpu):
+    pictures = picture(384, 320), picture(160, 128, 1)
+    painting = Painting(*pictures, size=384, steps=2, pyramid=1, precision="float32")
+    states = list(paint(painting))
+    assert [state.step for state in states] == [1, 2] and states[1].loss < states[0].loss
+    assert painting.levels[0].tile == 64
+    pixels = [height * width for height, width in small_gpu]
+    assert pixels[0] > pixels[1] > 210 * 210 > max(pixels[2:]), "the whole, tiles of 128, tiles of 64"
+    again = Painting(*pictures, size=384, steps=1, pyramid=1, precision="float32")
+    again.step()  # by hand
+    assert again.state().loss == pytest.approx(states[0].loss, rel=1e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"style_loss": "wasserstein"}, {"tileable": True}])
+def test_a_picture_that_does_not_fit_in_any_tiles_says_so(small_gpu, monkeypatch, settings):
+    monkeypatch.setattr("nst_lib.estimate.SIDES", (512,))
+    painting = Painting(picture(384, 320), picture(160, 128, 1), size=384, steps=2, pyramid=1, **settings)
+    with pytest.raises(SettingsError, match="does not suffice for 320 x 384 on pocket. Choose a smaller size"):
+        painting.step()
+    painting = Painting(picture(384, 320), picture(160, 128, 1), size=384, steps=4, pyramid=3, **settings)
+    with pytest.raises(SettingsError, match=r"for \d+ x \d+ on pocket; \d+ x \d+ on pocket did fit"):
+        list(paint(painting))
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
+    assert autodiff.is_out_of_memory(out_of_memory()) and autodiff.is_out_of_memory(MemoryError())
+    assert not autodiff.is_out_of_memory(ValueError("shapes do not match"))
+    painting = Painting(picture(64, 64), picture(64, 64), size=64, steps=2)
+    monkeypatch.setattr(Backbone, "__call__", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        painting.step()
 
 
 def test_too_little_memory_says_what_is_enough():

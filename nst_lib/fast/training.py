@@ -186,7 +186,7 @@ def train(
             if tensorboard and is_first():
                 callbacks.append(keras.callbacks.TensorBoard(tensorboard))
             callbacks.append(ProgressBar(budget, per_epoch * batch, progress if is_first() else False))
-            trainer.fit(data, epochs=10**9, initial_epoch=budget.epochs, callbacks=callbacks, shuffle=False, verbose=0)
+            _fit(trainer, data, budget.epochs, callbacks)
             if not budget.spent:
                 return None
         for variable in trainer.network.trainable_variables:
@@ -223,6 +223,17 @@ def _make_trainer(
                     jit_compile=jit)  # fmt: skip
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
+
+
+def _fit(trainer: StyleTrainer, data: Photos, epoch: int, callbacks: list[keras.callbacks.Callback]) -> None:
+    try:
+        trainer.fit(data, epochs=10**9, initial_epoch=epoch, callbacks=callbacks, shuffle=False, verbose=0)
+    except Exception as problem:
+        if autodiff.is_out_of_memory(problem):
+            raise SettingsError(
+                f"the memory does not suffice for a batch of {data.batch} on {trainer.backbone.name}. Give a smaller batch."
+            ) from problem
+        raise
 
 
 def _check_settings(
