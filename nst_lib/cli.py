@@ -46,13 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `nst layers | head -3`; what is still to be written has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-
     except Exception as problem:
         autodiff = sys.modules.get("nst_lib.autodiff")  # where the engine has been started
         if not (autodiff.is_out_of_memory(problem) if autodiff else isinstance(problem, MemoryError)):
             raise
         print("nst: the memory does not suffice. Choose a smaller --size.", file=sys.stderr)
         return 2
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -210,7 +210,10 @@ def _paint(options: argparse.Namespace) -> int:
     if max(painting.subject.content.shape) >= LARGE:
         _print_estimate(painting)
 
+    planned = [level.tile for level in painting.levels]
     stopped_by, state = paint_to_file(painting, output, checkpoint)
+    if [level.tile for level in painting.levels] != planned:
+        print("nst: the memory did not suffice for the whole picture: painted in tiles, more slowly.", file=sys.stderr)
     times["painting"] = time.perf_counter()
     if stopped_by:
         again = ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
@@ -224,10 +227,7 @@ def _paint(options: argparse.Namespace) -> int:
         _write_report(options, painting, state, times)
     height, width = painting.subject.content.shape[:2]
     print(f"{output}: {width} x {height}, {painting.step_count} steps, "
-    planned = [level.tile for level in painting.levels]
           f"{painting.timing.optimize:.1f} s of optimisation, {times['painting'] - times['start']:.1f} s in all")  # fmt: skip
-    if [level.tile for level in painting.levels] != planned:
-        print("nst: the memory did not suffice for the whole picture: painted in tiles, more slowly.", file=sys.stderr)
     return 0
 
 

@@ -85,16 +85,16 @@ def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, 
                 )
 
 
-def level_bytes(level: Level, tile: int | None, layers: Sequence[str], pictures: int) -> float:
-    """The memory that a level takes at its peak: the engine, `pictures` of the optimiser's, and the activations."""
-    seen, _ = _tiling(level, tile, layers)
-    return (
 def smaller_tile(level: Level, layers: Sequence[str]) -> int | None:
     """The side of the largest tiles with which a level holds at most 3/4 as many pixels as now; None if there are none."""
     now, _ = _tiling(level, level.tile, layers)
     return next((side for side in SIDES if _tiling(level, side, layers)[0] <= 0.75 * now), None)
 
 
+def level_bytes(level: Level, tile: int | None, layers: Sequence[str], pictures: int) -> float:
+    """The memory that a level takes at its peak: the engine, `pictures` of the optimiser's, and the activations."""
+    seen, _ = _tiling(level, tile, layers)
+    return (
         ENGINE_BYTES
         + 12 * pictures * level.height * level.width
         + OVERHEAD * _activation_bytes(level.backbone, layers) * seen
