@@ -25,6 +25,10 @@ SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 128)  # of tiles, in pixels, with
 TRIAL = 512  # pixels: the side of the picture that the trial evaluates
 # Measured with TensorFlow on a processor, from 0.2 to 3.1 million pixels, on the pocket VGG and VGG16:
 ENGINE_BYTES = 0.85e9  # Python, the engine, a network
+WORKING, WORKING_TILED = (
+    50,
+    22,
+)  # pictures that a step of the optimiser holds beside its state; in tiles it is not compiled
 OVERHEAD = 4.5  # what an evaluation holds, gradients and all, over the bytes of its activations
 
 
@@ -50,7 +54,7 @@ def estimate(painting: "Painting") -> Estimate:
     layers = [*painting.content_layers, *painting.style_layers]
     state = painting.optimizer.start(ops.zeros((1, last.height, last.width, 3)))
     evaluation = ops.zeros(()), ops.zeros((2 + len(painting.style_layers),)), ops.ones_like(state["x"])
-    move = _timed(lambda: painting._move(state, evaluation)[0]["x"], 1) / (last.height * last.width)
+    move = _timed(lambda: painting.optimizer.step(lambda _: evaluation, state)[0]["x"], 1) / (last.height * last.width)
     seconds = sum(
         level.steps * (_pixels_seen(level, layers) * rates[level.backbone] + level.height * level.width * move)
         for level in painting.levels
@@ -92,8 +96,9 @@ def smaller_tile(level: Level, layers: Sequence[str]) -> int | None:
 
 
 def level_bytes(level: Level, tile: int | None, layers: Sequence[str], pictures: int) -> float:
-    """The memory that a level takes at its peak: the engine, `pictures` of the optimiser's, and the activations."""
+    """The memory that a level takes at its peak: the engine, the optimiser with a state of `pictures`, the activations."""
     seen, _ = _tiling(level, tile, layers)
+    pictures += WORKING_TILED if tile else WORKING
     return (
         ENGINE_BYTES
         + 12 * pictures * level.height * level.width

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from nst_lib.waves import frequencies, from_waves, to_waves
+
 Tensor = Any
 State = dict[str, Any]
 Objective = Callable[[Tensor], tuple[Tensor, Any, Tensor]]
@@ -35,8 +37,8 @@ class Adam:
 
     @property
     def pictures(self) -> int:
-        """How many pictures' worth of memory a step takes."""
-        return 60
+        """How many pictures' worth of memory the state takes."""
+        return 5
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""
@@ -96,8 +98,8 @@ class LBFGS:
 
     @property
     def pictures(self) -> int:
-        """How many pictures' worth of memory a step takes."""
-        return 2 * self.memory + 52
+        """How many pictures' worth of memory the state takes."""
+        return 2 * self.memory + 4
 
     def start(self, x: Tensor) -> State:
         """The state before the first step from the picture `x`."""
@@ -164,11 +166,11 @@ class LBFGS:
             alphas.append(inverse[k] * _dot(steps[k], q))
             q = q - alphas[k] * changes[k]
         known = curvatures[0] > 0.0
-        reference = ops.where(known, changes[0], gradient)
-        scaled = reference
         if self.preconditioned:
-            q, scaled = precondition(q, self.periodic), precondition(reference, self.periodic)
-        newton = curvatures[0] / (_dot(reference, scaled) + 1e-30)
+            q = precondition(q, self.periodic)
+            newton = curvatures[0] / (preconditioned_square(changes[0], self.periodic) + 1e-30)
+        else:
+            newton = curvatures[0] / (_dot(changes[0], changes[0]) + 1e-30)
         cautious = self.first_move / (ops.max(ops.abs(q)) + 1e-30)
         q = q * ops.where(known, newton, cautious)
         for k in reversed(range(self.memory)):
@@ -201,15 +203,25 @@ def precondition(gradient: Tensor, periodic: bool = False) -> Tensor:
     """What a gradient (1, h, w, 3) becomes when every frequency of every colour axis is divided by its usual curvature.
 
     A loss made of VGG activations is steep along medium frequencies of the luminance and flat along the low and the highest
-    ones. Undoing this saves about a third of the evaluations. The cosine transform (DCT-II) does not wrap round, so the
-    picture's opposite edges do not speak to each other; where they are to meet, in a `periodic` picture, Fourier's does.
+    ones. Undoing this saves about a third of the evaluations. See `nst_lib.waves`.
     """
-    height, width = gradient.shape[1:3]
-    rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
+    spectrum, curvature = _spectrum(gradient, periodic)
     axes = ops.array(COLOUR_AXES, "float32")
-    spectrum = ops.einsum("ui,vj,ijc,ca->auv", rows, columns, gradient[0], axes)
-    spectrum = spectrum / ops.array(_usual_curvature(height, width, periodic), "float32")
-    return ops.einsum("ui,vj,auv,ca->ijc", rows, columns, spectrum, axes)[None]
+    return from_waves(ops.tensordot(axes, spectrum / curvature, 1), periodic)[None]
+
+
+def preconditioned_square(gradient: Tensor, periodic: bool = False) -> Tensor:
+    """The product of a gradient (1, h, w, 3) and itself preconditioned, without the way back from its waves."""
+    spectrum, curvature = _spectrum(gradient, periodic)
+    return ops.sum(ops.square(spectrum) / curvature)
+
+
+def _spectrum(gradient: Tensor, periodic: bool) -> tuple[Tensor, Tensor]:
+    """A gradient's amplitudes (3, h, w) for each colour axis, and the usual curvature there."""
+    height, width = gradient.shape[1:3]
+    axes = ops.array(COLOUR_AXES.T, "float32")
+    curvature = ops.convert_to_tensor(_usual_curvature(height, width, periodic))
+    return ops.tensordot(axes, to_waves(gradient[0], periodic), 1), curvature
 
 
 # Luminance, red-blue, green-magenta: orthonormal columns. Colours of natural pictures vary independently along them.
@@ -225,24 +237,11 @@ CURVATURE = (
 
 
 @cache
-def _basis(side: int, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis (side, side), a wave to a row, and the waves' frequencies (side,) in cycles per pixel: the
-    DCT-II, or the real Fourier basis."""
-    k, i = np.arange(side)[:, None], np.arange(side)[None]
-    if not periodic:
-        waves, frequencies = np.cos(np.pi * k * (2 * i + 1) / (2 * side)), k[:, 0] / (2 * side)
-    else:
-        turns = (k + 1) // 2  # 0, then a cosine and a sine for each number of turns
-        waves = np.where(k % 2 == 1, np.cos(2 * np.pi * turns * i / side), np.sin(2 * np.pi * turns * i / side))
-        waves[0], frequencies = 1, turns[:, 0] / side
-    return waves / np.linalg.norm(waves, axis=1, keepdims=True), frequencies
-
-
-@cache
 def _usual_curvature(height: int, width: int, periodic: bool) -> np.ndarray:
     """CURVATURE at every frequency of a picture: (3, height, width)."""
-    down, across = (_basis(side, periodic)[1] for side in (height, width))
-    return np.stack([np.interp(np.hypot(down[:, None], across[None]), FREQUENCIES, row) for row in CURVATURE])
+    down, across = frequencies(height, periodic), frequencies(width, periodic)
+    frequency = np.hypot(down[:, None], across[None])
+    return np.stack([np.interp(frequency, FREQUENCIES, row).astype("float32") for row in CURVATURE])
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

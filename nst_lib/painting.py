@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -315,17 +315,12 @@ class Painting:
         weights = self.objective.weight_vector(**self.loss_weights)
         if level.tile:
             evaluation = self._tiled(level)(self._state["x"], weights, self._targets)
-            return self._move(self._state, evaluation)
+            return self.optimizer.step(lambda _: evaluation, self._state)  # not compiled: that takes twice the memory
         step = compile_step(self.optimizer, self.objective, level.backbone, smooth, (level.height, level.width))
         return step(self._state, weights, self._targets)
 
     def _tiled(self, level: Level) -> TiledObjective:
         return _tiled_objective(self.objective, level.backbone, self.tv_weight > 0, level.tile or 0)
-
-    @property
-    def _move(self) -> Any:
-        """The optimiser's part of a step, given the evaluation."""
-        return _compile_move(self.optimizer)
 
     @property
     def picture(self) -> np.ndarray:
@@ -447,11 +442,6 @@ def compile_step(
 
 
 _tiled_objective = lru_cache(maxsize=4)(TiledObjective)
-
-
-@cache
-def _compile_move(optimizer: Adam | LBFGS) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
-    return autodiff.compile_function(lambda state, evaluation: optimizer.step(lambda _: evaluation, state))
 
 
 def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # not otherwise, as it starts the engine
     from nst_lib.painting import Painting, PaintState
 
 CHECKPOINT_SECONDS = 60  # a longer run keeps a checkpoint on the disk, this often
+SLOW_CHECKPOINT = 3  # seconds; one that takes longer, as a large print's half gigabyte, may take a twentieth of the time
 
 
 def progress_bar(doing: str) -> tqdm:
@@ -77,7 +78,7 @@ def _run(painting: "Painting", checkpoint: Path, signals: list[int]) -> "PaintSt
     from nst_lib import autodiff
     from nst_lib.painting import paint
 
-    state, saved = None, time.monotonic()
+    state, due = None, time.monotonic() + CHECKPOINT_SECONDS
     with progress_bar("measuring the pictures, compiling") as bar:
         for state in paint(painting, every=10 if autodiff.gpus() else 1):
             text = _describe(state)
@@ -85,14 +86,16 @@ def _run(painting: "Painting", checkpoint: Path, signals: list[int]) -> "PaintSt
             bar.update(round(1000 * state.seconds / max(state.seconds + state.eta, 1e-9)) - bar.n)
             if signals:
                 break
-            if time.monotonic() - saved >= CHECKPOINT_SECONDS:
-                saved = time.monotonic()
+            if time.monotonic() >= due:
+                started = time.monotonic()
                 if bar.disable:
                     print(text, file=sys.stderr)
                 try:
                     painting.save(checkpoint)
                 except CheckpointError as problem:
                     bar.write(f"nst: painting on, but {problem}", file=sys.stderr)
+                took = time.monotonic() - started
+                due = time.monotonic() + (CHECKPOINT_SECONDS if took < SLOW_CHECKPOINT else 20 * took)
     return state
 
 

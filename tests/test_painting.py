@@ -45,7 +45,10 @@ def check_is_picture(picture, height, width):
 
 
 def twenty_steps(pair, optimizer) -> tuple[Painting, list[PaintState]]:
-    painting = make(pair, steps=20, optimizer=optimizer, init="noise")
+    """From a noise whose way down is smooth. From some others, seed 1 for one, a pixel lets go of the edge of the box while
+    its gradient is nearly 0: rounding decides when, and for a while losses differ by 1 % from one engine to the next.
+    """
+    painting = make(pair, steps=20, optimizer=optimizer, init="noise", seed=3)
     return painting, run(painting)
 
 

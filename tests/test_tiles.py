@@ -85,11 +85,11 @@ def test_painting_in_tiles_is_the_same_painting():
 
 def test_as_many_tiles_as_the_memory_demands(pocket):
     level = Level(1536, 2048, pocket, 100)
-    whole, least = (level_bytes(level, side, LAYERS, 32) / 1e9 for side in (None, SIDES[-1]))
+    whole, least = (level_bytes(level, side, LAYERS, 14) / 1e9 for side in (None, SIDES[-1]))
     sides = []
     for gigabytes in (1.01 * whole, 0.7 * whole, 1.02 * least):
-        choose_tiles([level], LAYERS, 32, gigabytes)
-        assert level_bytes(level, level.tile, LAYERS, 32) <= 1e9 * gigabytes
+        choose_tiles([level], LAYERS, 14, gigabytes)
+        assert level_bytes(level, level.tile, LAYERS, 14) <= 1e9 * gigabytes
         sides.append(level.tile)
     assert sides[0] is None and SIDES[0] > sides[1] > sides[2] >= SIDES[-1]
 
