@@ -20,6 +20,7 @@ from nst_lib.fast import commands as fast_commands
 from nst_lib.files import atomic_write, check_writable
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
+from nst_lib.studio import app as studio_page
 from nst_lib.terminal import paint_to_file, progress_bar
 from nst_lib.weights import ARCHITECTURES, DOWNLOADS, fetch_weights, layer_shapes, receptive_fields
 
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_paint(commands)
     fast_commands.add_to(commands)
     practice.add_to(commands)
+    studio_page.add_to(commands)
 
     fetch = commands.add_parser(
         "fetch",
@@ -129,6 +131,8 @@ def _add_paint(commands: Any) -> None:
     add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.5)")
     add("--content-layers", metavar="LAYER", nargs="+", help="see `nst layers` (default: block4_conv2)")
     add("--style-layers", metavar="LAYER", nargs="+", help="(default: the first of each block)")
+    add("--style-layer-weights", metavar="LAYER=W", nargs="+", type=_layer_weight,
+        help="how much some of them count (default: 1 each)")  # fmt: skip
     add("--style-loss", choices=("gram", "wasserstein"), help="what of the painting is matched (default: gram)")
     add("--style-scale", metavar="S", type=float, help="the painting's size over the picture's (default: 1)")
     add("--color", choices=COLORS,
@@ -174,9 +178,19 @@ def _share(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number. {hint}") from None
 
 
+def _layer_weight(text: str) -> tuple[str, float]:
+    try:
+        layer, weight = text.split("=")
+        return layer, float(weight)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a layer and a number, like block1_conv1=0.5") from None
+
+
 def _paint(options: argparse.Namespace) -> int:
     own = ("run", "content", "styles", "output", "resume", "json", "max_pixels")
     settings = {name: value for name, value in vars(options).items() if name not in own}
+    if "style_layer_weights" in settings:
+        settings["style_layer_weights"] = dict(settings["style_layer_weights"])
     output = Path(options.output or f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png")
     checkpoint = output.parent / f"{output.stem}.checkpoint.npz"
     _check_outputs(options, output, checkpoint)
@@ -265,6 +279,8 @@ def _check_settings(given: dict[str, Any], painting: Any, path: str) -> None:
     """A checkpoint has its settings in it: accept the same again, but do not seem to accept others."""
     known = painting.settings | painting.loss_weights
     for name, value in given.items():
+        if isinstance(value, dict) and name in known:  # weights of some layers
+            value = known[name] | value
         if name not in known or known[name] != value:
             option = "no-sketch" if name == "sketch" else name.replace("_", "-")
             setting = f", which is {known[name]} there" if name in known else ""

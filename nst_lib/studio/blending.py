@@ -3,10 +3,8 @@
 import base64
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Mapping
 from html import escape
-from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
@@ -86,15 +84,6 @@ def in_line(knob: Knob) -> widgets.HBox:
     """Another knob, in line with those of a Blend above it."""
     left, right = (widgets.Box(layout={"flex": f"0 0 {width}"}) for width in (f"{THUMBNAIL + 4}px", "4em"))
     return widgets.HBox([left, knob, right], layout=ROW)
-
-
-def free_path(name: str) -> Path:
-    """`name` in the working directory, or with a number: name-2.png, if there is such a file already."""
-    path, number = Path(name), 1
-    while path.exists():
-        number += 1
-        path = path.with_stem(f"{re.sub(r'-[0-9]+$', '', path.stem)}-{number}")
-    return path
 
 
 def _as_html(thumbnail: np.ndarray | None) -> str:

@@ -23,8 +23,9 @@ THUMBNAIL = 128  # pixels of the short side, at least: twice what the page shows
 class Control(anywidget.AnyWidget):
     """A control of one of the kinds in controls.js."""
 
-    _esm = HERE / "controls.js"
-    _css = HERE / "controls.css"
+    # Texts, not paths: those anywidget watches for changes, and keeps every widget that was made of them.
+    _esm = (HERE / "controls.js").read_text(encoding="utf-8")
+    _css = (HERE / "controls.css").read_text(encoding="utf-8")
     kind = traitlets.Unicode().tag(sync=True)
 
 

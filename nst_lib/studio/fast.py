@@ -14,9 +14,9 @@ import numpy as np
 from nst_lib.errors import NSTError
 from nst_lib.fast.styles import Style
 from nst_lib.images import load_image, resize, save_image
-from nst_lib.studio.blending import Blend, free_path, in_line, load_blend
+from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
-from nst_lib.studio.panels import Panel, Worker
+from nst_lib.studio.panels import Panel, Worker, free_path
 
 SIZE = 512  # pixels: the long side of what is shown; what is saved has the picture's own size
 UNNAMED = "picture.jpg"  # in the commands, for a picture that is no file

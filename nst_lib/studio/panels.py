@@ -2,14 +2,18 @@
 whose cell is run again. Knobs and other controls are in controls.py.
 """
 
+import os
+import re
 import threading
 from collections.abc import Callable
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
-from nst_lib.errors import NSTError
+from nst_lib.course import find_data
+from nst_lib.errors import NSTError, PictureError
 from nst_lib.studio.controls import Knob as Knob
 from nst_lib.studio.controls import encode as encode
 
@@ -35,7 +39,8 @@ class Worker:
         with self._lock:
             self._cancelled.set()
             self._cancelled, before = threading.Event(), self._thread
-            self._thread = threading.Thread(target=self._work, args=(job, self._cancelled, before), daemon=True)
+            arguments = job, self._cancelled, before
+            self._thread = threading.Thread(target=self._work, args=arguments, name="nst-worker", daemon=True)
             self._thread.start()
 
     def _work(self, job: Callable[[threading.Event], None], cancelled: threading.Event, before: Any) -> None:
@@ -135,3 +140,21 @@ def _close_former(panel: Panel) -> None:
             old.close()
         panels = []
     _panels[cell] = run, [*panels, panel]
+
+
+def output_folder() -> Path:
+    """Where panels write: the folder `out` of the course's repository, or else the working directory."""
+    try:
+        out = find_data().parent / "out"
+    except PictureError:
+        return Path()
+    return Path(os.path.relpath(out)) if out.is_dir() else Path()
+
+
+def free_path(name: str | os.PathLike[str]) -> Path:
+    """`name` itself, or with a number: name-2.png, if there is such a file already."""
+    path, number = Path(name), 1
+    while path.exists():
+        number += 1
+        path = path.with_stem(f"{re.sub(r'-[0-9]+$', '', path.stem)}-{number}")
+    return path

@@ -25,9 +25,9 @@ from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
-from nst_lib.studio.blending import Blend, free_path, in_line, load_blend
+from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
-from nst_lib.studio.panels import Panel, Worker
+from nst_lib.studio.panels import Panel, Worker, free_path
 
 HERE = Path(__file__).parent
 CLIP = 10.0  # seconds
@@ -45,8 +45,8 @@ class Camera(anywidget.AnyWidget):
         said: the last line that the reader was shown.
     """
 
-    _esm = HERE / "webcam.js"
-    _css = HERE / "webcam.css"
+    _esm = (HERE / "webcam.js").read_text(encoding="utf-8")  # see `Control`
+    _css = (HERE / "webcam.css").read_text(encoding="utf-8")
     size = traitlets.Unicode("640x480").tag(sync=True)
     counters = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)

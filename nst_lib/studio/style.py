@@ -1,0 +1,488 @@
+"""`style_studio`: a picture that is painted while its sliders are moved.
+
+A worker paints, a step at a time. Before each step it looks at the knobs: weights are assigned to the Painting that runs,
+and what needs new targets (size, scale, colours, another painting) goes on in a new Painting from the picture as it is.
+"""
+
+import os
+import shlex
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from nst_lib.backbones import STYLE_LAYERS
+from nst_lib.course import find_data
+from nst_lib.errors import NSTError, check_choice
+from nst_lib.images import load_image, save_image
+from nst_lib.losses import STYLE_GAIN
+from nst_lib.painting import STEPS, Painting, PaintState
+from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
+from nst_lib.studio.curves import draw_curves
+from nst_lib.studio.panels import Panel, free_path, output_folder
+
+WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layer_weights")
+COLORS = {"the painting's": "style", "the photograph's, kept": "luminance", "the photograph's, mixed": "content",
+          "the photograph's, matched": "match"}  # fmt: skip
+STARTS = {"the photograph": "content", "noise": "noise"}
+DEFAULTS = {"size": 256, "steps": STEPS, "content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.5,
+            "style_layer_weights": {}, "style_scale": 1.0, "color": "style", "init": "content"}  # fmt: skip
+SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the optimiser begin anew
+FRAME = 0.1  # seconds between two pictures, at least
+TURN = 1.0  # seconds without a turn, after which another one is a change of its own, to be undone on its own
+REMEMBERED = 20  # changes that can be undone
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A picture to paint from.
+
+    Attributes:
+        name: for the reader.
+        given: what `load_image` takes.
+        file: where it is, for commands; where it will be, if it is not `on_disk` yet.
+    """
+
+    name: str
+    given: Any
+    file: str
+    on_disk: bool
+
+    def load(self, size: int | None = None) -> np.ndarray:
+        """The picture (h, w, 3), its long side of `size`. Raises PictureError, with the name of a file that was dropped."""
+        if isinstance(self.given, bytes):
+            return load_file(Path(self.file).name, self.given, size)
+        return load_image(self.given, size)
+
+
+def find_source(given: Any, kind: str) -> Source:
+    """A file, a bundled picture's name (of the `kind` content or style), or an array, as a Source.
+
+    Raises:
+        PictureError, SettingsError: for what is none of them.
+    """
+    if isinstance(given, (str, os.PathLike)):
+        path = Path(given)
+        if not path.suffix and not path.exists():
+            files = {file.stem: file for file in sorted((find_data() / kind).glob("*.jpg"))}
+            check_choice("picture", str(given), tuple(files))
+            path = Path(os.path.relpath(files[str(given)]))
+        return Source(path.stem, path, str(path), on_disk=True)
+    pixels = np.rint(load_image(given) * 255).astype("uint8")  # as it will be in its file
+    return Source(kind, pixels, str(output_folder() / f"{kind}.png"), on_disk=False)
+
+
+@dataclass(frozen=True)
+class _Stand:
+    """What a change can be undone to: the knobs, the sources, and the picture."""
+
+    values: dict[str, Any]
+    sources: tuple[Source, Source]
+    picture: np.ndarray | None
+
+
+class StyleStudio(Panel):
+    """A picture that is painted while its sliders are moved; made by `style_studio`.
+
+    Attributes:
+        knobs: controls by the name of what they set, as `Painting` calls it; the layers' by the layer.
+        content, style: the Sources; content_zone, style_zone: where others can be dropped.
+        buttons: "run", "pause", "cancel", "undo", "save" and "finish".
+        state: "idle", "running", "paused" or "finished". Turning a knob steers what runs, and wakes what has finished.
+        picture: as it was last shown, (h, w, 3) in [0, 1]; None before the first run.
+        history: the PaintStates shown since the last start.
+    """
+
+    state = traitlets.Enum(("idle", "running", "paused", "finished"), "idle")
+
+    def __init__(self, content: Source, style: Source, size: int, steps: int):
+        self.content, self.style = content, style
+        self.picture: np.ndarray | None = None
+        self.history: list[tuple[int, PaintState, dict[str, Any]]] = []
+        self._painting: Painting | None = None
+        self._targets: tuple[Any, ...] = ()  # of that painting
+        self._backbone = "pocket"
+        self._lock = threading.RLock()
+        self._left = self._done = self._heeded = 0  # steps: still to come, since the start, when knobs were last heeded
+        self._former: list[_Stand] = []
+        self._turned_at, self._restoring = -TURN, False
+        self._make_controls(size, steps)
+        super().__init__()
+        self._lay_out()
+        self._take(content, style)
+        self._stand = self._now()
+        for knob in self.knobs.values():
+            knob.observe(self._turned, "value")
+        self.observe(lambda _: self._show_state(), "state")
+        self._show_state()
+        self.say("Press Run. Sliders steer the picture while it is painted.")
+        self.worker.run(self._warm_up)
+
+    def _make_controls(self, size: int, steps: int) -> None:
+        labels = ("block 1: finest", "block 2", "block 3", "block 4", "block 5: largest")
+        wide = {"style": {"description_width": "9.4em"}, "layout": {"width": "100%", "max_width": "32em"}}
+        self.knobs: dict[str, Any] = {
+            "content_weight": Knob("content", 1.0, 0.01, 100, log=True),
+            "style_weight": Knob("style", 1.0, 0.01, 100, log=True),
+            "tv_weight": Knob("smoothness", 0.5, 0.01, 100, log=True),
+            **{layer: Knob(label, 1.0, 0, 3, 0.05) for layer, label in zip(STYLE_LAYERS, labels, strict=True)},
+            "size": Knob("long side, pixels", size, 64, 768, 64, continuous=False),
+            "style_scale": Knob("scale of the painting", 1.0, 0.5, 3, 0.05, continuous=False),
+            "steps": Knob("steps", steps, 10, 500, 10, continuous=False),
+            "color": widgets.Dropdown(options=COLORS, description="colours", **wide),
+            "init": widgets.Dropdown(options=STARTS, description="start from", **wide),
+        }
+        self.content_zone = DropZone("photograph", lambda name, data: self._dropped(name, data, "content"))
+        self.style_zone = DropZone("painting", lambda name, data: self._dropped(name, data, "style"))
+        self.view = Compare(names=("photograph", "painting"))
+        self.curves = widgets.HTML()
+        self.command, self.call = (
+            Snippet(label="From the start, in a terminal"),
+            Snippet(label="From the start, in Python"),
+        )
+        actions = {
+            "run": ("Run", "paint from the start", self.run),
+            "pause": ("Pause", "stop for a while, and go on later", self.pause),
+            "cancel": ("Cancel", "stop; the picture stays as it is", self.cancel),
+            "undo": ("Undo", "go back to the knobs and the picture before the last change", self.undo),
+            "save": ("Save", "write the picture into a file", self.save),
+            "finish": ("Finish with VGG19", "go on with the large network, slowly", self.finish),
+        }
+        self.buttons = {
+            name: widgets.Button(description=text, tooltip=tip, layout={"width": "auto"})
+            for name, (text, tip, _) in actions.items()
+        }
+        for name, (_, _, action) in actions.items():
+            self.buttons[name].on_click(lambda _, action=action: action())
+
+    def _lay_out(self) -> None:
+        def group(title: str, names: tuple[str, ...]) -> widgets.VBox:
+            return widgets.VBox([widgets.HTML(f"<h4>{title}</h4>"), *(self.knobs[name] for name in names)])
+
+        column, wrap = {"flex": "1 1 320px", "max_width": "512px"}, {"flex_flow": "row wrap", "grid_gap": "6px 24px"}
+        bar = widgets.Box(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
+        left = widgets.VBox([self.view, bar, self.message], layout=column)
+        right = widgets.VBox(
+            [
+                group("The bargain", ("content_weight", "style_weight", "tv_weight")),
+                group("The style, by the size of its forms", STYLE_LAYERS),
+                group("The picture", ("size", "style_scale", "color", "init", "steps")),
+            ],
+            layout=column,
+        )
+        self.children = [
+            widgets.Box([self.content_zone, self.style_zone], layout=wrap),
+            widgets.Box([left, right], layout=wrap),
+            self.curves,
+            self.command,
+            self.call,
+        ]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What `Painting` is to be given, as the knobs stand."""
+        values = self._now().values
+        layers = {layer: values.pop(layer) for layer in STYLE_LAYERS}
+        whole = {name: int(values[name]) for name in ("size", "steps")}
+        return values | whole | {"style_layer_weights": layers, "backbone": self._backbone}
+
+    def _now(self) -> _Stand:
+        return _Stand({name: knob.value for name, knob in self.knobs.items()}, (self.content, self.style), self.picture)
+
+    # What the buttons do.
+
+    def run(self) -> None:
+        """Paint from the start, whatever runs."""
+        self._remember(self._now())
+        self.worker.cancel()
+        with self._lock:
+            self._painting, self.picture, self._backbone = None, None, "pocket"
+            self.history, self._done, self._left = [], 0, self.settings["steps"]
+            self.state = "running"
+        self._describe()
+        self.worker.run(self._paint)
+
+    def pause(self) -> None:
+        """Stop for a while; or go on."""
+        if self.state == "running":
+            self.worker.cancel()
+            self.state = "paused"
+            self.say("Paused.")
+        elif self.state == "paused":
+            with self._lock:
+                self._left = max(self._left, self.settings["steps"] if self._painting is None else 1)
+                self.state = "running"
+            self.say("Painting ...")
+            self.worker.run(self._paint)
+
+    def cancel(self) -> None:
+        """Stop. The picture stays as it is."""
+        self.worker.cancel()
+        self.state = "idle"
+        self.say("Stopped.")
+
+    def undo(self) -> None:
+        """Go back to the knobs, the pictures and the painting before the last change, and stop there."""
+        if not self._former:
+            return
+        self.worker.cancel()
+        with self._lock:
+            stand, self._restoring = self._former.pop(), True
+            try:
+                for name, value in stand.values.items():
+                    self.knobs[name].value = value
+                self._take(*stand.sources)
+            finally:
+                self._restoring = False
+            self._painting, self.picture, self._stand = None, stand.picture, stand
+            self.view.after = b"" if stand.picture is None else encode(stand.picture)
+            self.state = "idle" if stand.picture is None else "paused"
+        self._show_state()
+        self.say("Undone.")
+
+    def save(self) -> None:
+        """Write the picture that is shown into a file of its own, and pictures that are in no file yet beside it."""
+        if self.picture is None:
+            return
+        try:
+            for source in (self.content, self.style):
+                if not source.on_disk:
+                    self._write(source)
+            path = save_image(self.picture, free_path(self._output))
+        except NSTError as problem:
+            self.show_error(problem)
+            return
+        self.say(f"Saved {path}: {self.picture.shape[1]} x {self.picture.shape[0]} pixels.")
+
+    def finish(self) -> None:
+        """Go on from the picture with VGG19, which is on this machine if it has been fetched."""
+        self._remember(self._now())
+        with self._lock:
+            self._painting, self._backbone = None, "vgg19"
+            self._left, self.state = self.settings["steps"], "running"
+        self._describe()
+        self.say("Getting VGG19 ready ...")
+        self.worker.run(self._paint)
+
+    # What the knobs and the dropped files do.
+
+    def _turned(self, change: Any) -> None:
+        if self._restoring:
+            return
+        before, self._stand = self._stand, self._now()
+        if time.monotonic() - self._turned_at > TURN:
+            self._remember(_Stand(before.values, before.sources, self.picture))
+        self._turned_at = time.monotonic()
+        self._describe()
+        with self._lock:
+            self._left = max(self._left, self.settings["steps"])
+            wake = self.state == "finished"
+            if wake:
+                self.state = "running"
+        if wake:
+            self.worker.run(self._paint)
+        elif self.state == "idle" and change.owner is self.knobs["size"]:
+            self.worker.run(self._warm_up)
+
+    def _remember(self, stand: _Stand) -> None:
+        self._former = [*self._former[1 - REMEMBERED :], stand]
+        self._show_state()
+
+    def _dropped(self, name: str, data: bytes, kind: str) -> None:
+        source = Source(Path(name).stem, data, str(output_folder() / Path(name).name), on_disk=False)
+        try:
+            source.load(self.settings["size"])
+        except NSTError as problem:
+            self.show_error(problem)
+            return
+        self._remember(self._now())
+        content, style = (source, self.style) if kind == "content" else (self.content, source)
+        if kind == "content":  # nothing of the former picture is of use
+            self.worker.cancel()
+            with self._lock:
+                self.state, self.picture, self._painting, self.view.after = "idle", None, None, b""
+        self._take(content, style)
+        self._stand = self._now()
+        self.say(f"Took {name}.")
+        if kind == "content":
+            self.worker.run(self._warm_up)
+        elif self.state == "finished":
+            with self._lock:
+                self._left, self.state = self.settings["steps"], "running"
+            self.worker.run(self._paint)
+
+    def _take(self, content: Source, style: Source) -> None:
+        """Show the pictures that are painted from."""
+        size = self.settings["size"]
+        shown = content.load(size)
+        self.content, self.style = content, style
+        self.view.before = encode(shown)
+        self.content_zone.show(content.name, shown)
+        self.style_zone.show(style.name, style.load(size))
+        self.view.alt = f"{content.name} in the manner of {style.name}".replace("_", " ")
+        self._describe()
+
+    # What the worker does.
+
+    def _warm_up(self, cancelled: threading.Event) -> None:
+        """Compile the step for this size, so that the first run does not begin by waiting for it."""
+        if not cancelled.is_set():
+            self._new_painting(self.settings, None).step()
+
+    def _paint(self, cancelled: threading.Event) -> None:
+        """Paint until it is told to stop, or no steps are left."""
+        try:
+            shown_at, cost = -FRAME, 0.0
+            while not cancelled.is_set():
+                painting = self._heed(cancelled)
+                if painting.level_finished and not painting.finished:
+                    painting.advance()
+                painting.step()
+                with self._lock:
+                    if self._painting is not painting:  # something else was wanted meanwhile
+                        continue
+                    self._done, self._left = self._done + 1, self._left - 1
+                began = time.perf_counter()
+                if self._left <= 0 or cancelled.is_set() or began - shown_at > max(FRAME, 4 * cost):
+                    self._show(painting)
+                    shown_at = time.perf_counter()
+                    cost = shown_at - began
+                with self._lock:
+                    if self._left <= 0 and self._painting is painting and self.state != "idle":
+                        self.state = "finished"
+                        self.say(f"Finished after {self._done} steps. Turn a knob, and it goes on from here.")
+                        return
+        except Exception:
+            with self._lock:
+                if not cancelled.is_set():
+                    self._backbone, self.state = "pocket", "idle" if self.picture is None else "paused"
+                    self._describe()
+            raise
+
+    def _heed(self, cancelled: threading.Event) -> Painting:
+        """The painting to go on with, now that the knobs stand where they do."""
+        wanted, painting = self.settings, self._painting
+        targets = self._needs_targets(wanted)
+        if painting is None or targets != self._targets:
+            self.say(f"Painting at {wanted['size']} pixels; the first steps at a new size take a little longer ...")
+            painting = self._new_painting(wanted, self.picture)
+            with self._lock:
+                if not cancelled.is_set():
+                    self._painting, self._targets, self._heeded = painting, targets, self._done
+        elif self._done - self._heeded >= SETTLE and any(getattr(painting, name) != wanted[name] for name in WEIGHTS):
+            for name in WEIGHTS:
+                if getattr(painting, name) != wanted[name]:
+                    setattr(painting, name, wanted[name])
+            self._heeded = self._done
+        return painting
+
+    def _needs_targets(self, wanted: dict[str, Any]) -> tuple[Any, ...]:
+        """What a running painting cannot be told."""
+        return self.content, self.style, *(wanted[name] for name in ("size", "style_scale", "color", "backbone"))
+
+    def _new_painting(self, wanted: dict[str, Any], picture: np.ndarray | None) -> Painting:
+        going_on = {} if picture is None else {"init": picture, "pyramid": 1, "sketch": False}
+        content = self.content.load(wanted["size"])
+        style = self.style.load(round(wanted["size"] * wanted["style_scale"]))
+        return Painting(content, style, **wanted | going_on)
+
+    def _show(self, painting: Painting) -> None:
+        state, picture = painting.state(), painting.picture
+        file = encode(picture)
+        with self._lock:
+            if self._painting is not painting:
+                return
+            self.picture, self.view.after = picture, file
+            self.history.append((self._done, state, dict(painting.loss_weights)))
+            self._draw()
+
+    def _draw(self) -> None:
+        parts: dict[str, list[float]] = {}
+        for _, state, weights in self.history:
+            for name, value in contributions(state, weights).items():
+                parts.setdefault(name, []).append(value)
+        step, state, _ = self.history[-1]
+        title = f"{step} steps, {state.size[1]} x {state.size[0]} pixels, {state.backbone}. What adds to the loss:"
+        self.curves.value = draw_curves([step for step, _, _ in self.history], parts, title)
+
+    # What the reader is told.
+
+    def _show_state(self) -> None:
+        running, there = self.state == "running", self.picture is not None or self.state != "idle"
+        self.buttons["pause"].description = "Go on" if self.state == "paused" else "Pause"
+        for name, usable in (("pause", running or self.state == "paused"), ("cancel", running or self.state == "paused"),
+                             ("undo", bool(self._former)), ("save", there), ("finish", there)):  # fmt: skip
+            self.buttons[name].disabled = not usable
+
+    @property
+    def _output(self) -> Path:
+        return output_folder() / f"{self.content.name}_{self.style.name}.png".replace(" ", "_")
+
+    def _write(self, source: Source) -> None:
+        if isinstance(source.given, bytes):
+            Path(source.file).write_bytes(source.given)
+        else:
+            save_image(load_image(source.given), source.file)
+
+    def _describe(self) -> None:
+        """The command and the call that paint this from the start."""
+        wanted = self.settings
+        wanted["style_layer_weights"] = {n: w for n, w in wanted["style_layer_weights"].items() if w != 1}
+        changed = {name: _plain(value) for name, value in wanted.items() if value != DEFAULTS.get(name)}
+        words = ["nst", "paint", self.content.file, self.style.file]
+        for name, value in changed.items():
+            pairs = (
+                [f"{layer}={weight}" for layer, weight in value.items()] if isinstance(value, dict) else [str(value)]
+            )
+            words += [f"--{name.replace('_', '-')}", *pairs]
+        self.command.text = shlex.join([*words, "-o", str(self._output)])
+        size, scale = wanted["size"], wanted["style_scale"]
+        settings = "".join(f"    {name}={value!r},\n" for name, value in {"size": size, **changed}.items())
+        self.call.text = (
+            "picture = nst_lib.stylize(\n"
+            f"    nst_lib.load_image({self.content.file!r}, {size}),\n"
+            f"    nst_lib.load_image({self.style.file!r}, {round(size * scale)}),\n"
+            f"{settings})\n"
+            f"nst_lib.save_image(picture, {str(self._output)!r})"
+        )
+
+    def close(self) -> None:
+        """Stop, and forget the pictures."""
+        super().close()
+        self._painting, self._former, self.history = None, [], []
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as one would type them: 3 rather than 3.0."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def contributions(state: PaintState, weights: dict[str, Any]) -> dict[str, float]:
+    """What each part adds to the loss: they sum to the first, the loss itself."""
+    style = {
+        layer: STYLE_GAIN * weights["style_weight"] * weights["style_layer_weights"][layer] * value / len(state.style)
+        for layer, value in state.style.items()
+    }
+    content, smoothness = weights["content_weight"] * state.content, weights["tv_weight"] * state.total_variation
+    return {"loss": content + smoothness + sum(style.values()), "content": content, **style, "smoothness": smoothness}
+
+
+def style_studio(content: Any, style: Any, *, size: int = 256, steps: int = STEPS) -> StyleStudio:
+    """Paint a photograph in the manner of a painting, with sliders that steer it; at the end of a cell, it shows itself.
+
+    Args:
+        content, style: each a file's name, a bundled picture's name, an array, or what else `load_image` takes. Others can
+            be dropped on the panel.
+        size: the long side in pixels, 64 to 768; steps: evaluations of the loss after the last change. Both are knobs.
+
+    Raises:
+        PictureError: if they are no pictures.
+    """
+    return StyleStudio(find_source(content, "content"), find_source(style, "style"), size, steps)
