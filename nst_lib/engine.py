@@ -18,13 +18,19 @@ def start_engine() -> str:
     the start fails.
 
     Raises:
-        SettingsError: if the engine is not installed, or not one of `PACKAGES`.
+        SettingsError: if the engine is not installed or not one of `PACKAGES`, or Keras already runs on another.
     """
     if "keras" not in sys.modules:
         _check_known(os.environ.get("KERAS_BACKEND") or "tensorflow")  # here, as Keras would not say what is wrong
         _import_quietly()
     engine = sys.modules["keras"].backend.backend()
     _check_known(engine)  # ~/.keras/keras.json can name one, too
+    wanted = os.environ.get("KERAS_BACKEND") or engine
+    if wanted != engine:
+        raise SettingsError(
+            f"KERAS_BACKEND is {wanted}, but Keras was imported before that was set, and runs on {engine}. One process has "
+            "one engine: start Python (or the notebook's kernel) again, and set KERAS_BACKEND before anything imports Keras."
+        )
     return engine
 
 

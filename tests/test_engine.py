@@ -60,3 +60,30 @@ def test_an_unknown_engine_is_a_sentence(name):
     result = run(script, KERAS_BACKEND=name)
     assert f"the engine '{name}'" in result.stdout and "KERAS_BACKEND=tensorflow or torch or jax" in result.stdout
     assert result.stderr == ""
+
+
+def test_mixed_engines_in_one_process_are_a_sentence():
+    script = (
+        "import os, keras\nbefore = keras.backend.backend()\n"
+        "os.environ['KERAS_BACKEND'] = 'jax' if before == 'torch' else 'torch'\n"
+        "import nst_lib\ntry: nst_lib.load_backbone()\nexcept nst_lib.SettingsError as problem: print(before, problem)\n"
+        "os.environ['KERAS_BACKEND'] = before; print(nst_lib.load_backbone().name)"
+    )
+    result = run(script)
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    other = "jax" if name == "torch" else "torch"
+    assert f"{name} KERAS_BACKEND is {other}, but Keras was imported before" in result.stdout
+    assert f"and runs on {name}. One process has one engine: start Python" in result.stdout
+    assert result.stdout.endswith("\npocket\n") and "Traceback" not in result.stderr
+
+
+def test_a_missing_engine_is_the_same_sentence_again():
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if not missing:
+        pytest.skip("all three engines are installed")
+    script = (
+        "import nst_lib\nfor _ in range(2):\n"
+        "  try: nst_lib.load_backbone()\n  except nst_lib.SettingsError as problem: print(problem)\n"
+    )
+    first, again = run(script, KERAS_BACKEND=missing[0]).stdout.splitlines()
+    assert first == again
