@@ -14,7 +14,6 @@ NST_BUDGET ?= 0.1# the share of their full computing time that notebooks take wh
 DEV_EXTRAS := course,test,browser,lint,bench
 ENGINE_EXTRAS := test,torch,jax
 LOCK_EXTRAS := $(DEV_EXTRAS),runtime,graph
-NOTEBOOKS := $(wildcard notebooks/*.ipynb notebooks/*/*.ipynb)
 
 # In a container one is root, which Jupyter must be told to accept.
 ALLOW_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -52,13 +51,16 @@ else
 	@echo "Your picture is out/first_picture.png. Go on with: $(VENV)/bin/jupyter lab notebooks/00_start_here.ipynb"
 endif
 
-test: $(VENV)/.dev ## every test: the library's, then the notebooks'
-	$(VENV)/bin/python -m pytest
-	$(if $(NOTEBOOKS),NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest --nbval notebooks)
+# Two processes: much of a test is Python at work on one core. In a browser, one thing at a time.
+test: $(VENV)/.dev ## every test: the library's, the browser's, the notebooks'
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_notebooks.py
+	$(VENV)/bin/python -m pytest tests/browser
+	$(VENV)/bin/python -m pytest -n 2 tests/test_notebooks.py
+	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest -n 2 --dist loadfile --nbval notebooks
 
 test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, without TensorFlow
-	KERAS_BACKEND=torch .venv-engines/bin/python -m pytest tests
-	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest tests
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser
+	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser
 
 notebooks: $(VENV)/.dev ## make the notebooks from notebooks/source, and run them
 	$(VENV)/bin/python tools/make_notebooks.py
@@ -76,8 +78,8 @@ graph: $(VENV)/.dev ## export the style network again, after a change to its cod
 	$(call install,the exporter,graph,$(VENV),$(LOCK))
 	$(VENV)/bin/python tools/make_graph.py
 
-bench: $(VENV)/.dev ## measure speed, memory and quality
-	$(VENV)/bin/python tools/bench.py
+bench: $(VENV)/.dev ## measure speed, memory and quality, beside other programs [ROWS="peers cold"]
+	$(VENV)/bin/python tools/bench.py $(ROWS)
 
 lint: $(VENV)/.dev ## style, format and types
 	$(VENV)/bin/python -m ruff check
