@@ -82,7 +82,8 @@ class Blend(widgets.VBox):
 
 def in_line(knob: Knob) -> widgets.HBox:
     """Another knob, in line with those of a Blend above it."""
-    left, right = (widgets.Box(layout={"flex": f"0 0 {width}"}) for width in (f"{THUMBNAIL + 4}px", "4em"))
+    widths = f"{THUMBNAIL + 4}px", "4em"
+    left, right = (widgets.Box(layout={"flex": f"0 0 {width}", "margin": "2px"}) for width in widths)
     return widgets.HBox([left, knob, right], layout=ROW)
 
 
