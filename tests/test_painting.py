@@ -1,6 +1,6 @@
 """The loop: what it computes, that it gets better, and that it can be stopped, saved, changed and gone on with.
 
-`python tests/test_painting.py` (with TensorFlow) writes tests/data/reference_losses.json anew: twenty losses from noise
+`python tests/test_painting.py` (with TensorFlow) writes tests/data/reference_losses.json anew: fifty losses from noise
 with each optimiser, which every engine has to repeat. From noise, because from the photograph itself the content's
 gradient begins as mere rounding, in which engines differ.
 """
@@ -44,36 +44,41 @@ def check_is_picture(picture, height, width):
     assert picture.min() >= 0 and picture.max() <= 1
 
 
-def twenty_steps(pair, optimizer) -> tuple[Painting, list[PaintState]]:
+def fifty_steps(pair, optimizer) -> tuple[Painting, list[PaintState]]:
     """From a noise whose way down is smooth. From some others, seed 1 for one, a pixel lets go of the edge of the box while
     its gradient is nearly 0: rounding decides when, and for a while losses differ by 1 % from one engine to the next.
     """
-    painting = make(pair, steps=20, optimizer=optimizer, init="noise", seed=3)
+    painting = make(pair, steps=50, optimizer=optimizer, init="noise", seed=3)
     return painting, run(painting)
 
 
 @pytest.fixture(scope="module", params=["lbfgs", "adam"])
-def twenty(request, pair):
-    return request.param, *twenty_steps(pair, request.param)
+def fifty(request, pair):
+    return request.param, *fifty_steps(pair, request.param)
 
 
-def test_twenty_steps_are_the_same_on_every_engine(twenty):
-    optimizer, _, states = twenty
-    expected = json.loads(REFERENCE.read_text())[optimizer]
-    np.testing.assert_allclose([state.loss for state in states], expected, rtol=1e-3)
+def test_fifty_steps_are_the_same_on_every_engine(fifty):
+    """Of L-BFGS to 1e-3 only the first twenty: it learns curvatures from differences of gradients, and so from their rounding.
+    PyTorch, JAX and TensorFlow agree to 1e-6 for fifteen steps; from there on, the difference grows to 1e-2 at the fortieth.
+    """
+    optimizer, _, states = fifty
+    losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
+    alike = {"adam": 50, "lbfgs": 20}[optimizer]
+    np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
+    np.testing.assert_allclose(losses, expected, rtol=3e-2)
 
 
-def test_the_loss_falls_and_the_picture_is_one(twenty):
-    _, painting, states = twenty
+def test_the_loss_falls_and_the_picture_is_one(fifty):
+    _, painting, states = fifty
     assert states[-1].loss < 0.5 * states[0].loss
     check_is_picture(painting.picture, 64, 64)
 
 
-def test_states_say_where_the_painting_stands(twenty):
-    _, painting, states = twenty
-    assert [state.step for state in states] == list(range(1, 21))
+def test_states_say_where_the_painting_stands(fifty):
+    _, painting, states = fifty
+    assert [state.step for state in states] == list(range(1, 51))
     for state in states:
-        assert state.steps == 20 and state.size == (64, 64) and state.backbone == "pocket"
+        assert state.steps == 50 and state.size == (64, 64) and state.backbone == "pocket"
         assert list(state.style) == list(STYLE_LAYERS)
         style = np.mean(list(state.style.values()))
         assert state.loss == pytest.approx(state.content + 30 * style + 0.5 * state.total_variation, rel=1e-4)
@@ -480,7 +485,7 @@ def test_the_optimizer_is_the_one_of_the_course(pair):
 
 
 if __name__ == "__main__":
-    losses = {name: [state.loss for state in twenty_steps(load_pair(), name)[1]] for name in ("lbfgs", "adam")}
+    losses = {name: [state.loss for state in fifty_steps(load_pair(), name)[1]] for name in ("lbfgs", "adam")}
     REFERENCE.write_text(json.dumps(losses, indent=1) + "\n")
 
 
