@@ -1,8 +1,9 @@
 """Measure speed, memory and quality, each row in a process of its own; write docs/benchmarks.md, .json and .png.
 
-    python tools/bench.py                 every row (about half an hour on two cores)
+    python tools/bench.py                 every row (about an hour on two cores)
     python tools/bench.py pocket cold     only these; the others keep what was measured before
     python tools/bench.py fast_train      trainings of an hour and more, which are not among `every row`
+    NST_BENCH_QUICK=out/bench python tools/bench.py peers     a try on tiny pictures, which writes there
 
 Rows that need the real VGG16 take it from $NST_VGG16, a file that `nst_lib.weights.read_weights` reads, or from the usual
 place. Ratios are taken within one run; run it on a quiet machine.
@@ -10,21 +11,20 @@ place. Ratios are taken within one run; run it on a quiet machine.
 
 import datetime
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
+import bench_costs  # noqa: F401 (its rows)
 import bench_fast
-import bench_practice  # noqa: F401 (its rows)
+import bench_peers  # noqa: F401
+import bench_practice  # noqa: F401
 import numpy as np
-from bench_common import ROOT, ROWS, peak_gigabytes, pictures, result, row, vgg16_file
+from bench_common import FOLDER, PLAIN, ROOT, ROWS, in_order, pictures, random_vgg19, result, row, vgg16_file
+from bench_page import amount, processor, write_page
 
-DOCS = ROOT / "docs"
 PAIRS = [
     ("chelsea_cat", "hokusai_great_wave"),
     ("astronaut", "kandinsky_composition_viii"),
@@ -38,20 +38,6 @@ PAIRS = [
     ("eilean_donan_castle", "hiroshige_inokashira_snow"),
 ]
 LEARNING_RATES = (0.01, 0.02, 0.03, 0.05)  # that the Adam baselines are tuned over
-PLAIN = {"tv_weight": 0.0, "padding": "zeros"}  # the loss of the literature: content and style only
-
-
-def random_vgg19(folder: str) -> Path:
-    """VGG19 with random weights: as fast, and as large, as the real one."""
-    from nst_lib.weights import layer_shapes
-
-    random, arrays = np.random.default_rng(0), {}
-    for layer, (inputs, outputs) in layer_shapes("vgg19").items():
-        kernel = random.normal(scale=np.sqrt(2 / (9 * inputs)), size=(3, 3, inputs, outputs))
-        arrays |= {f"{layer}/kernel": kernel.astype("float32"), f"{layer}/bias": np.zeros(outputs, "float32")}
-    path = Path(folder) / "vgg19_random.npz"
-    np.savez(path, **arrays)
-    return path
 
 
 def run(painting: object, target: float = -1.0) -> list[tuple[float, float]]:
@@ -283,94 +269,6 @@ def vgg19_step() -> list[dict]:
     return [result(name, statistics.median(ratios), 1.15, "x", detail)]
 
 
-@row
-def memory_pocket() -> list[dict]:
-    """Peak memory of a whole pocket painting, and what it grows by from step 50 to step 500."""
-    import psutil
-
-    from nst_lib import Painting, paint
-
-    content, style = pictures("astronaut", "hokusai_great_wave")
-    resident, peak = {}, 0.0
-    for state in paint(Painting(content, style, steps=500)):
-        resident[state.step] = psutil.Process().memory_info().rss / 1e6
-        if state.step == 100:
-            peak = peak_gigabytes()
-    return [
-        result("peak memory, pocket VGG, 256 x 256", peak, 1.2, "GB", "the whole process, 100 steps"),
-        result(
-            "growth from step 50 to step 500",
-            resident[500] - resident[50],
-            5.0,
-            "MB",
-            "the heap's own",
-        ),
-    ]
-
-
-@row
-def memory_vgg19() -> list[dict]:
-    """Peak memory of VGG19 at 1024 px."""
-    from nst_lib import Painting, paint
-
-    content, style = pictures("astronaut", "hokusai_great_wave")
-    with tempfile.TemporaryDirectory() as folder:
-        painting = Painting(content, style, size=1024, steps=12, backbone="vgg19", weights=random_vgg19(folder))
-        for _ in paint(painting):
-            pass
-    return [
-        result("peak memory, VGG19, 1024 x 1024", peak_gigabytes(), 6.0, "GB", "the whole process, with its sketch")
-    ]
-
-
-def processor() -> str:
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), name)
-        name += ", bfloat16 instructions" if any("avx512_bf16" in line for line in lines) else ""
-    return f"{name}, {os.cpu_count()} cores"
-
-
-def write_page(rows: dict[str, list[dict]]) -> None:
-    import matplotlib.pyplot as plt
-
-    curves = {name: lines for results in rows.values() for r in results for name, lines in r.get("curves", {}).items()}
-    figure, axes = plt.subplots(
-        1, max(len(curves), 1), figsize=(5 * max(len(curves), 1), 4), squeeze=False, facecolor="white"
-    )
-    for axis, (name, lines) in zip(axes[0], curves.items(), strict=False):
-        for (label, trace), colour in zip(lines.items(), ("#0072B2", "#E69F00", "#D55E00"), strict=False):
-            axis.plot(*np.array(trace).T, label=label, color=colour)
-        axis.set(title=name, xlabel="seconds", ylabel="loss", yscale="log", xscale="log")
-        axis.title.set_fontsize(9)
-        axis.legend()
-    figure.tight_layout()
-    figure.savefig(DOCS / "benchmarks.png", dpi=80)
-    lines = [
-        "# Benchmarks",
-        "",
-        "Made by `make bench` (`tools/bench.py`); the raw numbers are in `benchmarks.json`. The details below name the",
-        "machine of each row. Ratios are taken within one process, one after the other.",
-        "",
-        "| what | measured | bar | |",
-        "|---|---|---|---|",
-    ]
-    notes = []
-    for results in rows.values():
-        for r in results:
-            bar = "" if r["bar"] is None else f"{r['bar']:.3g} {r['unit']}"
-            verdict = {True: "met", False: "**not met**", None: ""}[r["met"]]
-            lines.append(f"| {r['what']} | {r['measured']:.3g} {r['unit']} | {bar} | {verdict} |")
-            if r["detail"]:
-                notes.append(f"- {r['what']}: {r['detail']}. {r['machine']}, {r['date']}.")
-    lines += ["", "![Loss against seconds for each optimiser](benchmarks.png)", "", "## Details", "", *notes, ""]
-    remarks = DOCS / "benchmark_remarks.md"  # written by hand: what was tried, and why a bar is not met
-    if remarks.exists():
-        lines += [remarks.read_text()]
-    (DOCS / "benchmarks.md").write_text("\n".join(lines))
-
-
 def main() -> None:
     if sys.argv[1:2] == ["--row"]:
         print("RESULT " + json.dumps(ROWS[sys.argv[2]]()))
@@ -378,10 +276,10 @@ def main() -> None:
     unknown = set(sys.argv[1:]) - set(ROWS)
     if unknown:
         sys.exit(f"unknown rows {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    stored = DOCS / "benchmarks.json"
+    stored = FOLDER / "benchmarks.json"
     rows = json.loads(stored.read_text()) if stored.exists() else {}
-    DOCS.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or [name for name in ROWS if name not in bench_fast.LONG]:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in sys.argv[1:] or [name for name in in_order() if name not in bench_fast.LONG]:
         print(f"{name}: {ROWS[name].__doc__}", flush=True)
         process = subprocess.run([sys.executable, __file__, "--row", name], stdout=subprocess.PIPE, text=True)
         found = [line for line in process.stdout.splitlines() if line.startswith("RESULT ")]
@@ -392,11 +290,11 @@ def main() -> None:
         for r in rows[name]:
             r |= {"machine": processor(), "date": str(datetime.date.today())}
             bar = "" if r["bar"] is None else f" (bar {r['bar']:.3g})"
-            print(f"  {r['what']}: {r['measured']:.3g} {r['unit']}{bar}  {r['detail']}", flush=True)
-        rows = {name: rows[name] for name in ROWS if name in rows}
+            print(f"  {r['what']}: {amount(r)}{bar}  {r['detail']}", flush=True)
+        rows = {name: rows[name] for name in in_order() if name in rows}
         stored.write_text(json.dumps(rows) + "\n")
-    write_page(rows)
-    print(f"On {processor()}. Written: docs/benchmarks.md, .json, .png")
+    written = write_page(rows, FOLDER)
+    print(f"On {processor()}. Written: {stored}, {', '.join(written)}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def before_relu(weights: LayerWeights, pictures: object) -> dict[str, object]:
     for layer, arrays in weights.items():
         if layer.endswith("_conv1") and layer != "block1_conv1":
             x = ops.max_pool(x, 2, strides=2)
-        x = seen[layer] = ops.conv(x, arrays["kernel"], padding="same") + arrays["bias"]
+        x = seen[layer] = ops.add(ops.conv(x, arrays["kernel"], padding="same"), arrays["bias"])
         x = ops.relu(x)
     return seen
 

@@ -1,0 +1,92 @@
+"""The benchmark's page, and its comparison with other programs on tiny pictures and a VGG16 of random weights."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nst_lib.weights import layer_shapes
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+import bench_page
+import bench_peers
+from bench_common import ROOT
+
+RESULT = {"what": "a step", "measured": 2.0, "bar": 3.0, "unit": "s", "met": True, "detail": "of three"}
+RESULT |= {"machine": "a laptop", "date": "2026-01-01"}
+
+
+def test_the_page_has_a_verdict_and_a_command_for_each_row(tmp_path):
+    pytest.importorskip("matplotlib", reason="the benchmark draws with matplotlib, which is in the extra `bench`")
+    costs = {"a": [[64, 1.0], [128, 4.0]], "b": [[64, 2.0], [128, 9.0]]}
+    rows = {
+        "peers": [RESULT | {"bar": None, "met": None, "measured": None}],
+        "fast": [RESULT | {"verdict": "twice as fast"}, RESULT | {"met": False, "measured": 4.0, "detail": ""}],
+        "cost_size": [RESULT | {"figure": "benchmarks_costs", "axes": ["pixels", "s"], "curves": {"by size": costs}}],
+    }
+    assert bench_page.write_page(rows, tmp_path) == ["benchmarks.md", "benchmarks_costs.png"]
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert "| a step | not measured |  |  | `make bench ROWS=peers` |" in page
+    assert "| a step | 2 s | 3 s | met, twice as fast | `make bench ROWS=fast` |" in page
+    assert "| a step | 4 s | 3 s | **not met** | `make bench ROWS=fast` |" in page
+    assert page.count("- a step: of three. a laptop, 2026-01-01.") == 3
+    drawn = np.asarray(Image.open(tmp_path / "benchmarks_costs.png").convert("RGB")).reshape(-1, 3)
+    for colour in bench_page.PALETTE[:2]:
+        assert (drawn == tuple(bytes.fromhex(colour[1:]))).all(1).sum() > 100
+
+
+def test_a_row_of_a_peer():
+    seconds = {"peer": np.array([1.0, 2.0, 3.0]), "nst": np.array([0.5, 1.0, 1.5])}
+    losses = {"peer": np.array([9.0, 4.0, 5.0]), "nst": np.array([9.0, 4.5, 3.0])}
+    row = bench_peers.compare("peer", losses, seconds)
+    assert row["measured"] == pytest.approx(1.5 / 2.0) and row["verdict"] == "1.3 times as fast"
+    row = bench_peers.compare("peer", losses | {"nst": losses["nst"] + 2}, seconds)
+    assert row["measured"] is None and row["verdict"] == "not reached: 5.000 for 4.000"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow", reason="one of the peers is a program in TensorFlow"
+)
+def test_the_judge_counts_the_peers_losses_as_they_do_themselves(tmp_path):
+    """In float32, by another program: that ours minimises the very same loss."""
+    random = np.random.default_rng(0)
+    pictures = {name: random.random((48, 48, 3), "float32") for name in ("content", "style")}
+    np.savez(tmp_path / "pair.npz", **pictures)
+    arrays = {}
+    for layer, (inputs, outputs) in layer_shapes("vgg16").items():
+        arrays[f"{layer}/kernel"] = random.normal(0, np.sqrt(2 / 9 / inputs), (3, 3, inputs, outputs)).astype("float32")
+        arrays[f"{layer}/bias"] = np.zeros(outputs, "float32")
+    np.savez(tmp_path / "vgg16.npz", **arrays)
+    judge = bench_peers.Judge(tmp_path / "vgg16.npz", **pictures)
+    programs = {bench_peers.TENSORFLOW: ("gatys_tensorflow.py", sys.executable)}
+    if python := bench_peers.torch_python():
+        programs[bench_peers.PYTORCH] = ("gatys_pytorch.py", python)
+    for peer, (program, python) in programs.items():
+        trace = bench_peers.run_peer(program, tmp_path, 12, python)
+        assert (np.diff(trace["seconds"]) > 0).all() and len(trace["pictures"]) == len(trace["losses"]) >= 10
+        np.testing.assert_array_equal(trace["pictures"][0].round(4), pictures["content"].round(4))
+        judged = np.array([judge.distances(picture) @ judge.weights[peer] for picture in trace["pictures"]])
+        np.testing.assert_allclose(judged / judged[0], trace["losses"] / trace["losses"][0], rtol=1e-3, err_msg=peer)
+        settings = judge.ours(peer) | {"backbone": "vgg16", "sketch": False, "precision": "float32"}
+        ours = bench_peers.run_peer("gatys_ours.py", tmp_path, 2, **settings)
+        np.testing.assert_allclose(ours["losses"][0], judged[0], rtol=1e-3, err_msg=peer)
+
+
+@pytest.mark.slow
+def test_a_row_from_the_command_line(tmp_path):
+    """A row, in a process of its own as always, and the page with it."""
+    pytest.importorskip("matplotlib", reason="the benchmark draws with matplotlib, which is in the extra `bench`")
+    command = [sys.executable, ROOT / "tools" / "bench.py", "cost_styles"]
+    done = subprocess.run(command, env=os.environ | {"NST_BENCH_QUICK": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 0 and "a step with 2 paintings mixed" in done.stdout, done.stderr
+    (stored,) = tmp_path.glob("*.json")
+    assert list(json.loads(stored.read_text())) == ["cost_styles"]
+    assert "`make bench ROWS=cost_styles`" in (tmp_path / "benchmarks.md").read_text()
+    unknown = subprocess.run([*command, "nothing"], capture_output=True, text=True)
+    assert unknown.returncode == 1 and "unknown rows nothing; there are" in unknown.stderr

