@@ -143,7 +143,7 @@ def load_file(name: str, data: bytes, size: int | None = None) -> np.ndarray:
 
 
 def encode(picture: np.ndarray, kind: str = "JPEG", quality: int = 92) -> bytes:
-    """A picture (h, w, 3) in [0, 1] as the bytes of a file."""
+    """A picture (h, w, 3) in [0, 1] as the bytes of a file; of a JPEG above 90, the colours are as sharp as the rest."""
     file = io.BytesIO()
-    to_pil(picture).save(file, kind, quality=quality)
+    to_pil(picture).save(file, kind, quality=quality, subsampling="4:4:4" if quality > 90 else "4:2:0")
     return file.getvalue()
