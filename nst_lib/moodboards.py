@@ -8,6 +8,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -59,13 +60,42 @@ def moodboard(
         PictureError: for what is no picture.
         SettingsError: for no pictures or too many, an unknown font, a file that cannot be written, or without matplotlib.
     """
-    png, pdf = board_paths(output)
+    paths = board_paths(output)
+    for path in paths:
+        check_writable(path, SettingsError)
+    board = draw_board(pictures, ("png", "pdf"), title=title, columns=columns, font=font)
+    for path, kind in zip(paths, ("png", "pdf"), strict=True):
+        with atomic_write(path, SettingsError) as file:
+            file.write(board.files[kind])
+    return paths
+
+
+@dataclass(frozen=True)
+class Board:
+    """A page.
+
+    Attributes:
+        files: its bytes as "png", "pdf" or "jpeg".
+        boxes: where the pictures are: left, top, width and height as shares of the page's width and height.
+    """
+
+    files: dict[str, bytes]
+    boxes: list[tuple[float, float, float, float]]
+
+
+def draw_board(
+    pictures: Sequence[np.ndarray],
+    kinds: Sequence[str],
+    *,
+    title: str = "",
+    columns: int | None = None,
+    font: str | None = None,
+) -> Board:
+    """The page that `moodboard` writes, as files of these `kinds`; arguments and errors are its."""
     pictures = [check_picture(picture, "a picture of the board") for picture in pictures]
     if not 1 <= len(pictures) <= MAX_PICTURES:
         raise SettingsError(f"{len(pictures)} pictures for a mood board: give 1 to {MAX_PICTURES}.")
     check_number("columns", 1 if columns is None else columns, whole=True, least=1)
-    for path in (png, pdf):
-        check_writable(path, SettingsError)
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,14 +109,14 @@ def moodboard(
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=(PAGE[0] / 25.4, PAGE[1] / 25.4), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
-        _draw(figure, pictures, " ".join(title.split()), columns)
-        metadata: dict[str, dict[str, Any]] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Title": title}}
-        for path, kind in ((png, "png"), (pdf, "pdf")):
+        boxes = _draw(figure, pictures, " ".join(title.split()), columns)
+        metadata: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Title": title}}
+        files = {}
+        for kind in kinds:
             encoded = io.BytesIO()
-            figure.savefig(encoded, format=kind, dpi=DPI, metadata=metadata[kind])
-            with atomic_write(path, SettingsError) as file:
-                file.write(encoded.getbuffer())
-    return png, pdf
+            figure.savefig(encoded, format=kind, dpi=DPI, metadata=metadata.get(kind))
+            files[kind] = encoded.getvalue()
+    return Board(files, [(x / PAGE[0], y / PAGE[1], w / PAGE[0], h / PAGE[1]) for x, y, w, h in boxes])
 
 
 def load_for_board(path: str | os.PathLike) -> np.ndarray:
@@ -157,8 +187,10 @@ def _families(font: str | None) -> list[str]:
     return [by_lower[wanted.lower()], *(["DejaVu Sans"] if "dejavu sans" in by_lower else [])]
 
 
-def _draw(figure: Any, pictures: list[np.ndarray], title: str, columns: int | None) -> None:
-    """Draw the page, in millimetres from its top left corner."""
+def _draw(
+    figure: Any, pictures: list[np.ndarray], title: str, columns: int | None
+) -> list[tuple[float, float, float, float]]:
+    """Draw the page, in millimetres from its top left corner; return the pictures' left, top, width and height."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     width = PAGE[0] - 2 * MARGIN
@@ -181,15 +213,18 @@ def _draw(figure: Any, pictures: list[np.ndarray], title: str, columns: int | No
         palettes[0] if alone else palette(np.concatenate(palettes)[None], 6)
     )  # each colour counts alike, however small
     _draw_palette(axes, common, MARGIN, bottom - band - CODES, width, band, 9)
+    placed = []
     for picture, colors, (x, y, card, w, h) in zip(pictures, palettes, boxes, strict=True):
         x, y = MARGIN + x, top + y
         pixels = max(1, round(w / 25.4 * DPI)), max(1, round(h / 25.4 * DPI))
         image = to_pil(picture).resize(pixels, Image.Resampling.LANCZOS)
         left = x + (card - w) / 2
         axes.imshow(image, extent=(left, left + w, y + h, y), aspect="auto", interpolation="none")
+        placed.append((left, y, w, h))
         if not alone:
             _draw_palette(axes, colors, x, y + h + scale, card, STRIP * scale, 6 * scale)
     axes.set(xlim=(0, PAGE[0]), ylim=(PAGE[1], 0))
+    return placed
 
 
 def _draw_palette(axes: Any, colors: np.ndarray, x: float, y: float, width: float, height: float, size: float) -> None:

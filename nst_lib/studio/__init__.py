@@ -8,6 +8,7 @@ _WITH_ENGINE = {
 }
 _WITHOUT_ENGINE = {
     "fast_studio": "fast",
+    "moodboard_studio": "boards",
     "webcam_studio": "webcam",
 }
 _HOME = _WITH_ENGINE | _WITHOUT_ENGINE
