@@ -51,12 +51,14 @@ class Backbone:
                 head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", dtype=dtype)
                 self._heads[layer] = _frozen(head, arrays["head"])
 
-    def __call__(self, pictures: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    def __call__(self, pictures: Tensor, layers: Sequence[str], periodic: bool = False) -> dict[str, Tensor]:
         """The activations of `layers`, after their ReLU; nothing deeper than the deepest of them is computed.
 
         Args:
             pictures: (n, height, width, 3) or (height, width, 3), RGB in [0, 1], height and width at least 16.
             layers: names such as "block4_conv2".
+            periodic: whether every convolution sees the picture continued beyond its edges by itself, so that the edges are
+                nothing special; exactly so where height and width are multiples of 16.
 
         Returns:
             `{layer: (n, h, w, channels)}` in `dtype`; h and w halve with every block. The pocket VGG's activations are
@@ -70,18 +72,22 @@ class Backbone:
         if len(x.shape) == 3:
             x = x[None]
         x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
-        if self.padding == "replicate":
+        if self.padding == "replicate" and not periodic:
             x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again
         activations = {}
         for layer in self.layers:
             if layer.endswith("_conv1") and layer != "block1_conv1":
                 x = self._pool(x, before_block=int(layer[5]))
-            x = self._convolutions[layer](x)
+            x = self._convolutions[layer](x) if not periodic else self._convolve_torus(layer, x)
             if layer in layers:
                 activations[layer] = self._heads[layer](x) if layer in self._heads else x
             if len(activations) == len(set(layers)):
                 break
         return activations
+
+    def _convolve_torus(self, layer: str, x: Tensor) -> Tensor:
+        convolved = self._convolutions[layer](wrapped(x, 1))
+        return convolved if convolved.shape[1] == x.shape[1] else convolved[:, 1:-1, 1:-1]
 
     def _pool(self, x: Tensor, before_block: int) -> Tensor:
         if self.pooling == "max":
@@ -94,6 +100,12 @@ class Backbone:
             raise SettingsError(f"no layers given. {self.name} has {', '.join(self.layers)}.")
         for layer in layers:
             check_choice(f"layer of {self.name}", layer, self.layers)
+
+
+def wrapped(x: Tensor, margin: int) -> Tensor:
+    """Pictures (n, h, w, c), continued by `margin` pixels of themselves on every side, as on a torus."""
+    x = ops.concatenate([x[:, -margin:], x, x[:, :margin]], axis=1)
+    return ops.concatenate([x[:, :, -margin:], x, x[:, :, :margin]], axis=2)
 
 
 def _frozen(layer: keras.layers.Layer, *weights: Any) -> keras.layers.Layer:

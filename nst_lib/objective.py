@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from nst_lib import autodiff
-from nst_lib.backbones import Backbone
+from nst_lib.backbones import Backbone, wrapped
 from nst_lib.losses import (
     STYLE_GAIN,
     STYLE_LOSSES,
@@ -18,9 +18,10 @@ from nst_lib.losses import (
     total_variation,
 )
 from nst_lib.masks import fit_mask
+from nst_lib.weights import receptive_fields
 
 Tensor = Any
-WRAP = 32  # pixels beyond the edges of a tileable picture: what a network's deep layers need to see there
+MIRRORED = 64  # pixels: how far the deepest style layer sees, nearly
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Objective:
     ) -> dict[str, Any]:
         """What to aim at, by layer: the photograph's activations, and the paintings' statistics, mixed in `shares`; or, with
         masks (n, h, w), each painting's own, and where each layer is to have them."""
-        activations = [backbone(painting, self.style_layers) for painting in paintings]
-        seen = wrapped(ops.convert_to_tensor(content[None])) if self.tileable else content
-        targets: dict[str, Any] = {"content": backbone(seen, self.content_layers)}
+        look = self._look_inside if self.tileable else Backbone.__call__
+        activations = [look(backbone, painting, self.style_layers) for painting in paintings]
+        targets: dict[str, Any] = {"content": backbone(content, self.content_layers, self.tileable)}
         if masks is None:
             make_target, _ = STYLE_LOSSES[self.style_loss]
             targets["style"] = {name: make_target([a[name] for a in activations], shares) for name in self.style_layers}
@@ -68,6 +69,19 @@ class Objective:
             for name in self.style_layers
         }
         return targets
+
+    @staticmethod
+    def _look_inside(backbone: Backbone, painting: np.ndarray, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Activations of a painting continued by its mirror image, without which the network would see its edges, as there
+        are none in a tile."""
+        height, width = painting.shape[:2]
+        mirrored = np.pad(painting, ((MIRRORED, MIRRORED), (MIRRORED, MIRRORED), (0, 0)), mode="symmetric")
+        inside = {}
+        for name, activations in backbone(mirrored, layers).items():
+            stride = receptive_fields(backbone.name)[name][0]
+            first, rows, columns = MIRRORED // stride, height // stride, width // stride
+            inside[name] = activations[:, first : first + rows, first : first + columns]
+        return inside
 
     def weight_vector(
         self, content_weight: float, style_weight: float, tv_weight: float, style_layer_weights: Mapping[str, float]
@@ -85,8 +99,7 @@ class Objective:
 
         def evaluate(x: Tensor, weights: Tensor, targets: dict) -> tuple[Tensor, Tensor, Tensor]:
             def weighted(x: Tensor) -> tuple[Tensor, Tensor]:
-                x = wrapped(x) if self.tileable else x
-                activations = backbone(x, [*self.content_layers, *self.style_layers])
+                activations = backbone(x, [*self.content_layers, *self.style_layers], self.tileable)
                 content = [relative_error(activations[n], targets["content"][n]) for n in self.content_layers]
                 if "masks" in targets:
                     style = [
@@ -95,16 +108,10 @@ class Objective:
                     ]
                 else:
                     style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
-                variation = total_variation(x) if smooth else ops.zeros(())
+                variation = total_variation(wrapped(x, 1)[:, 1:, 1:] if self.tileable else x) if smooth else ops.zeros(())
                 parts = ops.stack([sum(content) / len(content), variation, *style])
                 return ops.sum(weights * parts), parts
 
             return autodiff.value_and_gradient(weighted, x)
 
         return evaluate
-
-
-def wrapped(x: Tensor, margin: int = WRAP) -> Tensor:
-    """Pictures (n, h, w, c), continued by `margin` pixels of themselves on every side, as on a torus."""
-    x = ops.concatenate([x[:, -margin:], x, x[:, :margin]], axis=1)
-    return ops.concatenate([x[:, :, -margin:], x, x[:, :, :margin]], axis=2)

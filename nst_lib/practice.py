@@ -100,7 +100,7 @@ def _texture(options: argparse.Namespace) -> int:
     guide = load_image(options.guide, options.size) if options.guide else None
     with progress_bar("starting the engine"):
         start_engine()
-        from nst_lib.textures import repeated, seam, texture
+        from nst_lib.textures import recut, repeated, seam, texture
     painting = texture(
         styles, options.size, tileable=options.tileable, guide=guide, seed=options.seed, steps=options.steps
     )
@@ -113,6 +113,9 @@ def _texture(options: argparse.Namespace) -> int:
     height, width = tile.shape[:2]
     print(f"{output}: {width} x {height}, {painting.timing.optimize:.1f} s of optimisation")
     if options.tileable:
+        if guide is None:  # which the texture lies over
+            tile = recut(tile)
+            save_image(tile, output)
         save_image(repeated(tile), preview)
         down, across = seam(tile)
         print(

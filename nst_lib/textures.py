@@ -55,6 +55,15 @@ def repeated(tile: np.ndarray, times: int = 3) -> np.ndarray:
     return np.tile(tile, (times, times, 1))
 
 
+def recut(tile: np.ndarray) -> np.ndarray:
+    """The same tile (h, w, 3), rolled so that the step across its seam is the median of all steps, both ways: a tile has no
+    edges of its own, and its file should begin where nothing stands out. See `seam`."""
+    for axis in (0, 1):
+        steps = np.abs(tile - np.roll(tile, 1, axis)).mean(axis=(1 - axis, 2))
+        tile = np.roll(tile, -int(np.argsort(steps)[len(steps) // 2]), axis)
+    return tile
+
+
 def seam(tile: np.ndarray) -> tuple[float, float]:
     """Where the step across the seam stands among the steps between interior rows, and columns: percentiles, 0 to 100.
 
