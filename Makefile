@@ -81,6 +81,9 @@ graph: $(VENV)/.dev ## export the style network again, after a change to its cod
 bench: $(VENV)/.dev ## measure speed, memory and quality, beside other programs [ROWS="peers cold"]
 	$(VENV)/bin/python tools/bench.py $(ROWS)
 
+bench-engines: $(VENV)/.dev .venv-engines/.dev ## measure a step on every engine, for docs/engines.md
+	$(VENV)/bin/python tools/bench_engines.py $(VENV) .venv-engines
+
 lint: $(VENV)/.dev ## style, format and types
 	$(VENV)/bin/python -m ruff check
 	$(VENV)/bin/python -m ruff format --check
@@ -102,7 +105,7 @@ clean: ## remove the environments and caches; your pictures in out/ stay
 	rm -rf .venv .venv-engines .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help course test test-engines notebooks reset gallery styles graph bench lint lock clean
+.PHONY: help course test test-engines notebooks reset gallery styles graph bench bench-engines lint lock clean
 
 # The stamps below are newer than pyproject.toml and the lock when there is nothing to install.
 $(VENV)/.course: $(VENV)/bin/python pyproject.toml $(LOCK)

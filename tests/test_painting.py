@@ -58,7 +58,7 @@ def fifty(request, pair):
 
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
-    """Of L-BFGS to 1e-3 only the first twenty: it learns curvatures from differences of gradients, and so from their rounding.
+    """Of L-BFGS, only the first twenty to 1e-3: it learns curvatures from differences of gradients, in which rounding counts.
     PyTorch, JAX and TensorFlow agree to 1e-6 for fifteen steps; from there on, the difference grows to 1e-2 at the fortieth.
     """
     optimizer, _, states = fifty
