@@ -65,6 +65,7 @@ function compare({ model, el }) {
   function load(name) {
     const [picture, old, data] = [pictures[name], pictures[name].src, model.get(name)];
     picture.hidden = !data?.byteLength;
+    stage.classList.toggle("nst-alone", pictures.after.hidden);
     if (picture.hidden) return;
     picture.onload = () => old && URL.revokeObjectURL(old);
     picture.src = URL.createObjectURL(new Blob([data]));
@@ -74,8 +75,8 @@ function compare({ model, el }) {
     divider.value = at;
     divider.setAttribute("aria-valuetext", `${at} % ${first}`);
     stage.style.setProperty("--at", `${at}%`);
-    tags[0].hidden = at < 15;
-    tags[1].hidden = at > 85 || at < 1;
+    tags[0].hidden = at < 25;
+    tags[1].hidden = at > 75 || at < 1;
   }
   function describe() {
     pictures.before.alt = first;
@@ -105,7 +106,7 @@ function dropzone({ model, el }) {
   const zone = element("label", {}, [
     picture,
     element("span", {}, [element("b", { textContent: model.get("label") }), name]),
-    element("small", { textContent: "drop another here, or press to choose" }),
+    element("small", { textContent: "drop another here, or choose one" }),
     file,
   ]);
   el.classList.add("nst-dropzone");

@@ -29,6 +29,7 @@ from nst_lib.studio.panels import Panel, free_path, output_folder
 WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layer_weights")
 COLORS = {"the painting's": "style", "the photograph's, kept": "luminance", "the photograph's, mixed": "content",
           "the photograph's, matched": "match"}  # fmt: skip
+NETWORKS = {"pocket": "pocket VGG", "vgg19": "VGG19"}
 STARTS = {"the photograph": "content", "noise": "noise"}
 DEFAULTS = {"size": 256, "steps": STEPS, "content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.5,
             "style_layer_weights": {}, "style_scale": 1.0, "color": "style", "init": "content"}  # fmt: skip
@@ -132,7 +133,7 @@ class StyleStudio(Panel):
             "tv_weight": Knob("smoothness", 0.5, 0.01, 100, log=True),
             **{layer: Knob(label, 1.0, 0, 3, 0.05) for layer, label in zip(STYLE_LAYERS, labels, strict=True)},
             "size": Knob("long side, pixels", size, 64, 768, 64, continuous=False),
-            "style_scale": Knob("scale of the painting", 1.0, 0.5, 3, 0.05, continuous=False),
+            "style_scale": Knob("painting's scale", 1.0, 0.5, 3, 0.05, continuous=False),
             "steps": Knob("steps", steps, 10, 500, 10, continuous=False),
             "color": widgets.Dropdown(options=COLORS, description="colours", **wide),
             "init": widgets.Dropdown(options=STARTS, description="start from", **wide),
@@ -157,6 +158,7 @@ class StyleStudio(Panel):
             name: widgets.Button(description=text, tooltip=tip, layout={"width": "auto"})
             for name, (text, tip, _) in actions.items()
         }
+        self.buttons["run"].button_style = "primary"
         for name, (_, _, action) in actions.items():
             self.buttons[name].on_click(lambda _, action=action: action())
 
@@ -166,7 +168,7 @@ class StyleStudio(Panel):
 
         column, wrap = {"flex": "1 1 320px", "max_width": "512px"}, {"flex_flow": "row wrap", "grid_gap": "6px 24px"}
         bar = widgets.Box(list(self.buttons.values()), layout={"flex_flow": "row wrap"})
-        left = widgets.VBox([self.view, bar, self.message], layout=column)
+        left = widgets.VBox([self.view, bar, self.message, self.curves], layout=column)
         right = widgets.VBox(
             [
                 group("The bargain", ("content_weight", "style_weight", "tv_weight")),
@@ -178,7 +180,6 @@ class StyleStudio(Panel):
         self.children = [
             widgets.Box([self.content_zone, self.style_zone], layout=wrap),
             widgets.Box([left, right], layout=wrap),
-            self.curves,
             self.command,
             self.call,
         ]
@@ -285,6 +286,7 @@ class StyleStudio(Panel):
             if wake:
                 self.state = "running"
         if wake:
+            self.say("Painting ...")
             self.worker.run(self._paint)
         elif self.state == "idle" and change.owner is self.knobs["size"]:
             self.worker.run(self._warm_up)
@@ -407,7 +409,9 @@ class StyleStudio(Panel):
             for name, value in contributions(state, weights).items():
                 parts.setdefault(name, []).append(value)
         step, state, _ = self.history[-1]
-        title = f"{step} steps, {state.size[1]} x {state.size[0]} pixels, {state.backbone}. What adds to the loss:"
+        title = (
+            f"Step {step}, {state.size[1]} x {state.size[0]} pixels, {NETWORKS[state.backbone]}. What adds to the loss:"
+        )
         self.curves.value = draw_curves([step for step, _, _ in self.history], parts, title)
 
     # What the reader is told.

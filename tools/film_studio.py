@@ -1,0 +1,124 @@
+"""Use the studio's panels in Chromium, and film it: film_studio.py [NAME ...] [--stills FOLDER], by default every panel.
+
+Writes the README's animations, docs/gallery/NAME.gif. With --stills, the frames are kept there as PNG files as well.
+"""
+
+import argparse
+import io
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+GALLERY = ROOT / "docs/gallery"
+sys.path.insert(0, str(ROOT / "tests/browser"))
+from driver import PATIENCE, Notebook, running_browser, running_lab  # noqa: E402
+
+LARGEST = 700_000  # bytes
+WIDTH = 960  # pixels of the page that is filmed
+
+
+class Film:
+    """Frames of a panel, each with the milliseconds for which it is seen."""
+
+    def __init__(self, book: Notebook):
+        self.book = book
+        self.frames: list[tuple[Image.Image, int]] = []
+
+    def take(self, milliseconds: int = 120, height: int | None = None) -> None:
+        """Photograph the panel, or the first `height` pixels of it."""
+        shown = Image.open(io.BytesIO(self.book.panel.screenshot(scale="css"))).convert("RGB")
+        self.frames.append((shown.crop((0, 0, shown.width, min(height or shown.height, shown.height))), milliseconds))
+
+    def save(self, path: Path, width: int = 640, colors: int = 64) -> None:
+        """Write an animation of equally large frames that stays on its last one for three seconds."""
+        box = min(frame.height for frame, _ in self.frames)
+        frames = [frame.crop((0, 0, frame.width, box)) for frame, _ in self.frames]
+        frames = [frame.resize((width, round(box * width / frame.width)), Image.Resampling.LANCZOS) for frame in frames]
+        palette = frames[-1].quantize(colors)
+        first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+        waits = [wait for _, wait in self.frames[:-1]] + [3000]
+        first.save(path, save_all=True, append_images=rest, duration=waits, loop=0, optimize=True)
+        size = path.stat().st_size
+        print(f"{path.relative_to(ROOT)}: {len(frames)} frames, {size / 1000:.0f} KB", flush=True)
+        if size > LARGEST:
+            raise SystemExit(f"{path} is larger than {LARGEST / 1000:.0f} KB: take fewer or smaller frames.")
+
+
+def press(book: Notebook, name: str) -> None:
+    book.panel.get_by_role("button", name=name, exact=True).click()
+
+
+def film_style_studio(open_notebook: Callable[..., Notebook]) -> Film:
+    book = open_notebook(
+        "from nst_lib.studio import style_studio\n\n"
+        f"panel = style_studio('{ROOT}/data/content/kingfisher.jpg', '{ROOT}/data/style/hokusai_great_wave.jpg')\npanel"
+    )
+    book.run("panel.worker.wait(120)")
+    film = Film(book)
+    film.take(900)
+    press(book, "Run")
+    take_until(film, "Finished after")
+    slider = book.panel.get_by_role("slider", name="style", exact=True)
+    for _ in range(2):
+        slider.press("PageUp")
+        film.take(250)
+    take_until(film, "Finished after")
+    divider = book.panel.locator(".nst-compare input")
+    for _ in range(4):
+        divider.press("PageUp")
+        film.take(150)
+    for _ in range(4):
+        divider.press("PageDown")
+        film.take(150)
+    press(book, "Save")
+    book.panel.get_by_text("Saved").wait_for()
+    film.take(1500)
+    return film
+
+
+def take_until(film: Film, text: str, every: int = 600) -> None:
+    """Film until the panel says `text`."""
+    film.book.page.wait_for_timeout(every)
+    while not film.book.panel.get_by_text(text).count():
+        film.take()
+        film.book.page.wait_for_timeout(every)
+    film.take(700)
+
+
+FILMS: dict[str, Callable[..., Film]] = {"style_studio": film_style_studio}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", metavar="NAME", nargs="*", help=f"{', '.join(FILMS)} (default: all)")
+    parser.add_argument("--stills", metavar="FOLDER", type=Path, help="keep the frames there")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, running_browser() as browser, running_lab(Path(home)) as lab:
+        for name in options.names or FILMS:
+            page = browser.new_page(viewport={"width": WIDTH, "height": 1400})
+            page.set_default_timeout(PATIENCE)
+
+            def open_notebook(*cells: str, page: Any = page, name: str = name) -> Notebook:
+                book = Notebook(page, lab, cells, re.sub(r"\W", "_", name))
+                book.run_all()
+                return book
+
+            film = FILMS[name](open_notebook)
+            if options.stills:
+                options.stills.mkdir(parents=True, exist_ok=True)
+                for number, (frame, _) in enumerate(film.frames):
+                    frame.save(options.stills / f"{name}_{number:03}.png")
+            film.save(GALLERY / f"{name}.gif")
+            for session in lab.ask("sessions"):
+                lab.ask(f"sessions/{session['id']}", "DELETE")
+            page.close()
+
+
+if __name__ == "__main__":
+    main()
