@@ -20,6 +20,7 @@ PAIR = ("china_temple", "hokusai_great_wave")
 SIZE = 64 if QUICK else 256
 TENSORFLOW, PYTORCH = "TensorFlow tutorial's method", "plain PyTorch loop, L-BFGS"
 STEPS = {TENSORFLOW: 20 if QUICK else 1000, PYTORCH: 20 if QUICK else 500}
+CALM = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # or PyTorch's threads, waiting for each other, block the cores
 OUR_STEPS = {"vgg16": 20 if QUICK else 250, "pocket": 10 if QUICK else 100}
 
 
@@ -34,11 +35,10 @@ def torch_python() -> str | None:
 def run_peer(program: str, folder: Path, steps: int, python: str = sys.executable, **settings: object) -> dict:
     """What a program of tools/peers writes for the task in `folder`: seconds, its own losses, and pictures."""
     out = folder / "out.npz"
-    subprocess.run(
-        [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, "--steps", str(steps)]
-        + (["--settings", json.dumps(settings)] if settings else []),
-        check=True, stdout=sys.stderr, env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE"},  # or PyTorch's threads block its own
-    )  # fmt: skip
+    command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, "--steps", str(steps)]
+    if settings:
+        command += ["--settings", json.dumps(settings)]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=CALM)
     with np.load(out) as file:
         return dict(file)
 
@@ -173,7 +173,7 @@ def peers() -> list[dict]:
     target = min(total[best[run]] for run, total in totals.items() if run in STEPS)
     ours = first_below(traces["nst, content + 30 x style"]["seconds"], totals["nst, content + 30 x style"], target)
     lines = {
-        run.replace("nst, content + 30 x style", "nst, VGG16"): lowest(traces[run]["seconds"], total)
+        run.replace("nst, content + 30 x style", "nst"): lowest(traces[run]["seconds"], total)
         for run, total in totals.items()
     }
     rows.append(
@@ -206,7 +206,8 @@ def peers_fast() -> list[dict]:
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(1 if QUICK else 5):
         for name, command in programs.items():
-            done = subprocess.run([*command, str(width), str(height)], capture_output=True, text=True, check=True)
+            words = [*command, str(width), str(height)]
+            done = subprocess.run(words, capture_output=True, text=True, check=True, env=CALM)
             times[name].append(float(done.stdout))
     medians = {name: float(np.median(values)) for name, values in times.items()}
     rows = []
