@@ -8,6 +8,7 @@ _WITH_ENGINE = {
 }
 _WITHOUT_ENGINE = {
     "fast_studio": "fast",
+    "mask_painter": "masks",
     "moodboard_studio": "boards",
     "webcam_studio": "webcam",
 }

@@ -44,6 +44,7 @@ class MoodboardStudio(Panel):
     """
 
     def __init__(self, pictures: Sequence[np.ndarray], title: str, columns: int, font: str | None):
+        super().__init__()
         self.pictures, self._font = [check_picture(picture, "a picture of the board") for picture in pictures], font
         short = {"description_width": "initial"}
         self.title = widgets.Text(title, description="title", continuous_update=False, style=short)
@@ -52,7 +53,6 @@ class MoodboardStudio(Panel):
         )
         self._save_button = widgets.Button(description="Save PNG and PDF")
         self.view = Page()
-        super().__init__()
         self.files = Worker(self.show_error)
         row = widgets.Box(
             [self.title, self.columns, self._save_button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}

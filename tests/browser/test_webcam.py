@@ -25,11 +25,10 @@ def wait_for_release(page):
     page.wait_for_function("() => window.tracks.length && window.tracks.every(track => track.readyState === 'ended')")
 
 
-def start(view, frames=3):
-    """Press Start and wait until so many frames are painted; the counters are told once a second."""
+def start(view):
+    """Press Start and wait until something is painted and counted."""
     view.get_by_role("button", name="Start camera").click()
     view.get_by_text("frames a second").wait_for()
-    view.page.wait_for_function(f"() => Number(/of (\\d+) frames/.exec(document.body.innerText)[1]) >= {frames}")
 
 
 def counters(book, panel="panel"):
@@ -99,7 +98,7 @@ def test_camera_is_released_when_its_panel_goes(webcam, page):
     }
     for number, way in enumerate(ways.values(), 1):
         book.run_all()
-        start(book.panel, 1)
+        start(book.panel)
         assert (live_tracks(page), page.evaluate("() => window.tracks.length")) == (1, number)
         way()
         wait_for_release(page)
@@ -108,7 +107,7 @@ def test_camera_is_released_when_its_panel_goes(webcam, page):
 
 def test_camera_is_released_when_the_kernel_does_not_answer(webcam, page):
     book = webcam()
-    start(book.panel, 1)
+    start(book.panel)
     book.run(
         "panel.camera.on_msg(panel._receive, remove=True)"
     )  # as dead as a kernel can be whose panel stays on the page
@@ -119,7 +118,7 @@ def test_camera_is_released_when_the_kernel_does_not_answer(webcam, page):
 def test_two_panels_are_independent(webcam, page):
     book = webcam(CELL, CELL.replace("panel", "other"))
     first, second = (page.locator(".nst-webcam").nth(i) for i in (0, 1))
-    start(first, 1)
+    start(first)
     second.get_by_role("button", name="Start camera").click()
     second.get_by_text("frames a second").wait_for()
     assert live_tracks(page) == 2
