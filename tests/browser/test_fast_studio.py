@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from driver import ROOT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CELL = """
 import nst_lib
