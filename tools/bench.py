@@ -21,6 +21,7 @@ import bench_costs  # noqa: F401 (its rows)
 import bench_fast
 import bench_peers  # noqa: F401
 import bench_practice  # noqa: F401
+import bench_studio  # noqa: F401
 import numpy as np
 from bench_common import FOLDER, PLAIN, ROOT, ROWS, in_order, pictures, random_vgg19, result, row, vgg16_file
 from bench_page import amount, processor, write_page

@@ -21,7 +21,7 @@ PATIENCE = 60_000  # milliseconds until we take it that something will not happe
 DISABLED = ("@jupyterlab/apputils-extension:announcements", "@jupyterlab/extensionmanager-extension",
             "@jupyterlab/lsp-extension", "@jupyterlab/translation-extension:plugin")  # fmt: skip
 CHROMIUM = ("--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-            "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # fmt: skip
+            "--use-fake-device-for-media-stream=fps=30", "--use-fake-ui-for-media-stream")  # fmt: skip
 NO_CELL_RUNS = """() => {
   const book = window.jupyterapp?.shell.currentWidget;
   const cells = book?.content.widgets.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
@@ -183,3 +183,10 @@ class Notebook:
         bad = [f"{v['id']}: {v['help']}\n" + "\n".join(f"  {node['html'][:300]}" for node in v["nodes"])
                for v in found if v["impact"] in ("serious", "critical")]  # fmt: skip
         assert not bad, "\n".join(bad)
+
+    def too_wide(self) -> list[str]:
+        """The parts of panels that reach over the page's right edge, as HTML."""
+        return self.page.evaluate(
+            """() => [...document.querySelectorAll('.nst-panel, .nst-panel *')]
+              .filter(each => each.getBoundingClientRect().right > innerWidth).map(each => each.outerHTML.slice(0, 200))"""
+        )
