@@ -397,4 +397,4 @@ def test_names_of_pictures():
     with pytest.raises(SettingsError, match="unknown picture 'kingfishre': did you mean kingfisher"):
         module.find_source("kingfishre", "content")
     with pytest.raises(PictureError, match=r"nowhere\.jpg does not exist"):
-        module.StyleStudio(*(module.find_source("nowhere.jpg", "content"),) * 2, size=64, steps=10)
+        style_studio("nowhere.jpg", "nowhere.jpg")

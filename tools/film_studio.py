@@ -82,6 +82,23 @@ def film_style_studio(open_notebook: Callable[..., Notebook]) -> Film:
     return film
 
 
+def film_layer_explorer(open_notebook: Callable[..., Notebook]) -> Film:
+    book = open_notebook(
+        f"from nst_lib.studio import layer_explorer\n\npanel = layer_explorer('{ROOT}/data/content/chelsea_cat.jpg')\npanel"
+    )
+    film = Film(book)
+    for layer, channels in (("block1_conv2", (18, 4)), ("block3_conv3", (54, 20)), ("block4_conv3", (98, 11)),
+                            ("block5_conv1", (39,))):  # fmt: skip
+        book.panel.get_by_label("layer").select_option(layer)
+        book.panel.locator(f"svg[aria-label^='{layer},']").wait_for()
+        for channel in channels:
+            book.run(f"panel.channel.value = {channel}; panel.worker.wait(60)")
+            book.panel.locator(f"svg[aria-label*='{layer}, channel {channel},']").wait_for()
+            book.page.wait_for_timeout(300)
+            film.take(1100)
+    return film
+
+
 def take_until(film: Film, text: str, every: int = 600) -> None:
     """Film until the panel says `text`."""
     film.book.page.wait_for_timeout(every)
@@ -91,7 +108,7 @@ def take_until(film: Film, text: str, every: int = 600) -> None:
     film.take(700)
 
 
-FILMS: dict[str, Callable[..., Film]] = {"style_studio": film_style_studio}
+FILMS: dict[str, Callable[..., Film]] = {"style_studio": film_style_studio, "layer_explorer": film_layer_explorer}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 _WITH_ENGINE = {
+    "layer_explorer": "layers",
     "style_studio": "style",
 }
 _WITHOUT_ENGINE = {

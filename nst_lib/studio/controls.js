@@ -11,20 +11,23 @@ function element(kind, properties = {}, children = []) {
 
 // A slider with a label and a number box beside it. On a logarithmic one, equal distances are equal ratios.
 function knob({ model, el }) {
-  const [label, least, most, step, log] = ["label", "least", "most", "step", "log"].map((name) => model.get(name));
+  const [label, least, step, log] = ["label", "least", "step", "log"].map((name) => model.get(name));
+  const most = () => model.get("most");
   const digits = step ? (String(step).split(".")[1] ?? "").length : null;
   const round = (value) => Number(step ? value.toFixed(digits) : value.toPrecision(3));
-  const toPosition = (value) => (log ? (POSITIONS * Math.log(value / least)) / Math.log(most / least) : value);
-  const toValue = (position) => round(log ? least * (most / least) ** (position / POSITIONS) : Number(position));
+  const toPosition = (value) => (log ? (POSITIONS * Math.log(value / least)) / Math.log(most() / least) : value);
+  const toValue = (position) => round(log ? least * (most() / least) ** (position / POSITIONS) : Number(position));
 
-  const slider = element("input", { type: "range", min: log ? 0 : least, max: log ? POSITIONS : most, step: log ? 1 : step });
-  const box = element("input", { type: "number", min: least, max: most, step: step || "any" });
+  const slider = element("input", { type: "range", min: log ? 0 : least, max: log ? POSITIONS : most(), step: log ? 1 : step });
+  const box = element("input", { type: "number", min: least, max: most(), step: step || "any" });
   box.setAttribute("aria-label", `${label}, as a number`);
   el.classList.add("nst-knob");
   el.append(element("label", {}, [element("span", { textContent: label }), slider]), box);
 
   function show() {
     const value = model.get("value");
+    if (!log) slider.max = most();
+    box.max = most();
     slider.value = toPosition(value);
     slider.setAttribute("aria-valuetext", round(value));
     box.value = round(value);
@@ -32,7 +35,7 @@ function knob({ model, el }) {
   }
   function choose(value) {
     if (Number.isFinite(value)) {
-      model.set("value", Math.min(most, Math.max(least, value)));
+      model.set("value", Math.min(most(), Math.max(least, value)));
       model.save_changes();
     }
     show();
@@ -44,7 +47,7 @@ function knob({ model, el }) {
   slider.addEventListener("change", () => choose(toValue(slider.value)));
   box.addEventListener("change", () => choose(box.valueAsNumber));
   box.addEventListener("keydown", (event) => event.key === "Enter" && choose(box.valueAsNumber));
-  model.on("change:value change:disabled", show);
+  model.on("change:value change:most change:disabled", show);
   show();
 }
 

@@ -57,6 +57,10 @@ class Knob(Control):
             step = (most - least) / 100
         super().__init__(label=label, least=least, most=most, value=value, step=step, log=log, continuous=continuous)
 
+    @traitlets.observe("most")
+    def _most_changed(self, _: Any) -> None:
+        self.value = min(self.value, self.most)
+
     @traitlets.validate("value")
     def _inside(self, proposal: Any) -> float:
         return min(max(proposal["value"], self.least), self.most)

@@ -4,7 +4,6 @@ A worker paints, a step at a time. Before each step it looks at the knobs: weigh
 and what needs new targets (size, scale, colours, another painting) goes on in a new Painting from the picture as it is.
 """
 
-import os
 import shlex
 import threading
 import time
@@ -17,14 +16,14 @@ import numpy as np
 import traitlets
 
 from nst_lib.backbones import STYLE_LAYERS
-from nst_lib.course import find_data
-from nst_lib.errors import NSTError, check_choice
-from nst_lib.images import load_image, save_image
+from nst_lib.errors import NSTError
+from nst_lib.images import save_image
 from nst_lib.losses import STYLE_GAIN
 from nst_lib.painting import STEPS, Painting, PaintState
-from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
+from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
 from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.sources import Source, dropped, find_source
 
 WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layer_weights")
 COLORS = {"the painting's": "style", "the photograph's, kept": "luminance", "the photograph's, mixed": "content",
@@ -37,45 +36,6 @@ SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the 
 FRAME = 0.1  # seconds between two pictures, at least
 TURN = 1.0  # seconds without a turn, after which another one is a change of its own, to be undone on its own
 REMEMBERED = 20  # changes that can be undone
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A picture to paint from.
-
-    Attributes:
-        name: for the reader.
-        given: what `load_image` takes.
-        file: where it is, for commands; where it will be, if it is not `on_disk` yet.
-    """
-
-    name: str
-    given: Any
-    file: str
-    on_disk: bool
-
-    def load(self, size: int | None = None) -> np.ndarray:
-        """The picture (h, w, 3), its long side of `size`. Raises PictureError, with the name of a file that was dropped."""
-        if isinstance(self.given, bytes):
-            return load_file(Path(self.file).name, self.given, size)
-        return load_image(self.given, size)
-
-
-def find_source(given: Any, kind: str) -> Source:
-    """A file, a bundled picture's name (of the `kind` content or style), or an array, as a Source.
-
-    Raises:
-        PictureError, SettingsError: for what is none of them.
-    """
-    if isinstance(given, (str, os.PathLike)):
-        path = Path(given)
-        if not path.suffix and not path.exists():
-            files = {file.stem: file for file in sorted((find_data() / kind).glob("*.jpg"))}
-            check_choice("picture", str(given), tuple(files))
-            path = Path(os.path.relpath(files[str(given)]))
-        return Source(path.stem, path, str(path), on_disk=True)
-    pixels = np.rint(load_image(given) * 255).astype("uint8")  # as it will be in its file
-    return Source(kind, pixels, str(output_folder() / f"{kind}.png"), on_disk=False)
 
 
 @dataclass(frozen=True)
@@ -140,6 +100,8 @@ class StyleStudio(Panel):
         }
         self.content_zone = DropZone("photograph", lambda name, data: self._dropped(name, data, "content"))
         self.style_zone = DropZone("painting", lambda name, data: self._dropped(name, data, "style"))
+        for zone in (self.content_zone, self.style_zone):
+            zone.layout = {"flex": "1 1 300px", "width": "auto"}
         self.view = Compare(names=("photograph", "painting"))
         self.curves = widgets.HTML()
         self.command, self.call = (
@@ -253,7 +215,7 @@ class StyleStudio(Panel):
         try:
             for source in (self.content, self.style):
                 if not source.on_disk:
-                    self._write(source)
+                    source.write()
             path = save_image(self.picture, free_path(self._output))
         except NSTError as problem:
             self.show_error(problem)
@@ -296,7 +258,7 @@ class StyleStudio(Panel):
         self._show_state()
 
     def _dropped(self, name: str, data: bytes, kind: str) -> None:
-        source = Source(Path(name).stem, data, str(output_folder() / Path(name).name), on_disk=False)
+        source = dropped(name, data)
         try:
             source.load(self.settings["size"])
         except NSTError as problem:
@@ -426,12 +388,6 @@ class StyleStudio(Panel):
     @property
     def _output(self) -> Path:
         return output_folder() / f"{self.content.name}_{self.style.name}.png".replace(" ", "_")
-
-    def _write(self, source: Source) -> None:
-        if isinstance(source.given, bytes):
-            Path(source.file).write_bytes(source.given)
-        else:
-            save_image(load_image(source.given), source.file)
 
     def _describe(self) -> None:
         """The command and the call that paint this from the start."""
