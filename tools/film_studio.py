@@ -30,17 +30,22 @@ class Film:
         self.book = book
         self.frames: list[tuple[Image.Image, int]] = []
 
-    def take(self, milliseconds: int = 120, height: int | None = None) -> None:
-        """Photograph the panel, or the first `height` pixels of it."""
+    def take(self, milliseconds: int = 120) -> None:
+        """Photograph the panel."""
         shown = Image.open(io.BytesIO(self.book.panel.screenshot(scale="css"))).convert("RGB")
-        self.frames.append((shown.crop((0, 0, shown.width, min(height or shown.height, shown.height))), milliseconds))
+        self.frames.append((shown, milliseconds))
 
-    def save(self, path: Path, width: int = 640, colors: int = 64) -> None:
-        """Write an animation of equally large frames that stays on its last one for three seconds."""
-        box = min(frame.height for frame, _ in self.frames)
-        frames = [frame.crop((0, 0, frame.width, box)) for frame, _ in self.frames]
-        frames = [frame.resize((width, round(box * width / frame.width)), Image.Resampling.LANCZOS) for frame in frames]
-        palette = frames[-1].quantize(colors)
+    def save(self, path: Path, width: int = 640, height: int = 470, colors: int = 96) -> None:
+        """Write an animation of the panel's upper part that stays on its last frame for three seconds."""
+        frames = []
+        for frame, _ in self.frames:
+            fitted = frame.resize((width, round(frame.height * width / frame.width)), Image.Resampling.LANCZOS)
+            frames.append(Image.new("RGB", (width, min(height, self._tallest(width))), "white"))
+            frames[-1].paste(fitted, (0, 0))
+        sheet = Image.new("RGB", (width, frames[0].height * 4))
+        for place, frame in enumerate(frames[:: max(1, len(frames) // 4)][:4]):
+            sheet.paste(frame, (0, place * frame.height))
+        palette = sheet.quantize(colors)
         first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         waits = [wait for _, wait in self.frames[:-1]] + [3000]
         first.save(path, save_all=True, append_images=rest, duration=waits, loop=0, optimize=True)
@@ -48,6 +53,9 @@ class Film:
         print(f"{path.relative_to(ROOT)}: {len(frames)} frames, {size / 1000:.0f} KB", flush=True)
         if size > LARGEST:
             raise SystemExit(f"{path} is larger than {LARGEST / 1000:.0f} KB: take fewer or smaller frames.")
+
+    def _tallest(self, width: int) -> int:
+        return max(round(frame.height * width / frame.width) for frame, _ in self.frames)
 
 
 def press(book: Notebook, name: str) -> None:
@@ -87,7 +95,7 @@ def film_layer_explorer(open_notebook: Callable[..., Notebook]) -> Film:
         f"from nst_lib.studio import layer_explorer\n\npanel = layer_explorer('{ROOT}/data/content/chelsea_cat.jpg')\npanel"
     )
     film = Film(book)
-    for layer, channels in (("block1_conv2", (18, 4)), ("block3_conv3", (54, 20)), ("block4_conv3", (98, 11)),
+    for layer, channels in (("block1_conv2", (18, 4)), ("block3_conv3", (54, 62)), ("block4_conv3", (98, 11)),
                             ("block5_conv1", (39,))):  # fmt: skip
         book.panel.get_by_label("layer").select_option(layer)
         book.panel.locator(f"svg[aria-label^='{layer},']").wait_for()
@@ -99,7 +107,7 @@ def film_layer_explorer(open_notebook: Callable[..., Notebook]) -> Film:
     return film
 
 
-def take_until(film: Film, text: str, every: int = 600) -> None:
+def take_until(film: Film, text: str, every: int = 800) -> None:
     """Film until the panel says `text`."""
     film.book.page.wait_for_timeout(every)
     while not film.book.panel.get_by_text(text).count():
