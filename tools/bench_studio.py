@@ -140,12 +140,12 @@ def studio_webcam() -> list[dict]:
 
 @row
 def studio_webcam_memory() -> list[dict]:
-    """What `webcam_studio` adds to the memory of kernel and browser between its first minute and its last."""
+    """What `webcam_studio` adds to the memory of kernel and browser after two minutes to warm up."""
     minutes = float(os.environ.get("NST_SOAK_MINUTES", "0.5" if QUICK else "10"))
     with open_panel("from nst_lib.studio import webcam_studio\npanel = webcam_studio()\npanel") as book:
         kernel = psutil.Process(int(book.run("import os; print(os.getpid())")))
         book.panel.get_by_role("button", name="Start camera").click()
-        book.page.wait_for_timeout(min(60_000, 20_000 * minutes))
+        book.page.wait_for_timeout(min(120_000, 20_000 * minutes))  # until the browser has filled its pools
         samples = []
         for _ in range(max(4, round(6 * minutes))):
             samples.append((megabytes([kernel]), megabytes(browser_processes())))
@@ -166,12 +166,11 @@ def browser_processes() -> list[psutil.Process]:
 
 
 def megabytes(processes: list[psutil.Process]) -> float:
-    """What they occupy, memory that they share being counted once."""
+    """What they have to themselves."""
     total = 0
     for process in processes:
         try:
-            memory = process.memory_full_info()
-        except psutil.Error:  # it has ended, or is not ours to ask
+            total += process.memory_full_info().uss
+        except psutil.Error:  # it has ended
             continue
-        total += getattr(memory, "pss", memory.uss)
     return total / 1e6
