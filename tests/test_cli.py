@@ -127,7 +127,8 @@ def test_every_option_of_paint_is_an_argument_of_painting():
     everything = cli._parser().parse_args(
         shlex.split(
             "paint c s --shares 1 --size 64 --steps 1 --backbone pocket --weights w --content-weight 1 --style-weight 1 "
-            "--tv-weight 1 --content-layers block4_conv2 --style-layers block1_conv1 --style-loss gram --pooling max "
+            "--tv-weight 1 --content-layers block4_conv2 --style-layers block1_conv1 --style-loss gram "
+            "--style-layer-weights block1_conv1=2 --pooling max "
             "--optimizer adam --learning-rate 1 --init noise --seed 1 --pyramid 1 --no-sketch --precision float32"
         )
     )
@@ -341,6 +342,16 @@ def test_checkpoints_on_the_way_and_lines_for_a_log(nst, here, monkeypatch):
     assert len(result.err.splitlines()) == 3
 
 
+def test_a_resumed_painting_may_be_given_its_own_weights_of_layers_again(nst, here, monkeypatch):
+    same = "paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png", "--style-layer-weights", "block2_conv1=0.5"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2, signal.SIGINT)
+        assert nst(*same).code == 130
+    assert nst(*same, "--resume", "o.checkpoint.npz", "--json", "o.json").code == 0
+    weights = json.loads(Path("o.json").read_text())["settings"]["style_layer_weights"]
+    assert weights["block2_conv1"] == 0.5 and weights["block1_conv1"] == 1
+
+
 @pytest.fixture
 def checkpoint(here, nst, monkeypatch) -> str:
     """A checkpoint of a painting in 32 px that was stopped at step 2 of 3."""
@@ -360,6 +371,8 @@ def test_what_a_checkpoint_does_not_go_with(refused, checkpoint):
                                  ("--style-weight", 2, ", which is 1.0 there"), ("--init", "noise", "")]:  # fmt: skip
         message = refused("paint", "my photo.jpg", "wave.png", *resume, option, value)
         assert f"{checkpoint} has its own {option}{there}. Leave the option out, or --resume." in message
+    layers = refused("paint", "my photo.jpg", "wave.png", *resume, "--style-layer-weights", "block1_conv1=0.5")
+    assert f"{checkpoint} has its own --style-layer-weights, which is {{'block1_conv1': 1.0," in layers
     assert "has its own --no-sketch" in refused("paint", "my photo.jpg", "wave.png", *resume, "--no-sketch")
     assert Path("o.png").read_bytes() == before and Path(checkpoint).is_file()
 
@@ -409,6 +422,10 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
         ("--shares .7 .3 brick.png", "'brick.png' is not a number. Put the pictures before the options"),
         ("--content-layers block4_conv9", "unknown layer of pocket 'block4_conv9': did you mean block4_conv"),
         ("--style-layers conv1_1", "unknown layer of pocket 'conv1_1'"),
+        ("--style-layer-weights block1_conv1", "'block1_conv1' is not a layer and a number, like block1_conv1=0.5"),
+        ("--style-layer-weights block1_conv1=much", "'block1_conv1=much' is not a layer and a number"),
+        ("--style-layer-weights block1_conv2=1", "unknown style layer 'block1_conv2': did you mean block1_conv1"),
+        ("--style-layer-weights block1_conv1=-1", "the weight of block1_conv1 is -1.0: give a number of at least 0"),
         ("--backbone vgg18", "argument --backbone: invalid choice: 'vgg18' (choose from"),
         ("--optimizer sgd", "argument --optimizer: invalid choice: 'sgd' (choose from"),
         ("--pooling min", "argument --pooling: invalid choice: 'min' (choose from"),

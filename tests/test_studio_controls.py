@@ -1,0 +1,94 @@
+"""What panels share, without a browser: controls, sources, places to write to."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ipywidgets", reason="panels come with the extra course")
+pytest.importorskip("anywidget", reason="panels come with the extra course")
+
+from nst_lib.errors import PictureError
+from nst_lib.images import load_image, save_image
+from nst_lib.studio import controls
+from nst_lib.studio.controls import DropZone, Knob, encode, load_file
+from nst_lib.studio.panels import free_path, output_folder
+from nst_lib.studio.sources import dropped, find_source
+
+
+def test_knobs_stay_in_their_range():
+    knob = Knob("weight", 1, 0.01, 100, log=True)
+    knob.value = 1e9
+    assert knob.value == 100
+    knob.value = -1
+    assert knob.value == 0.01
+    plain = Knob("share", 1, 0, 3)
+    assert plain.step == pytest.approx(0.03)
+    plain.value = 2.9
+    plain.most = 2  # the range of another layer
+    assert plain.value == 2
+
+
+def test_a_file_arrives_in_parts_and_two_at_once():
+    arrived = []
+    zone = DropZone("photograph", lambda name, data: arrived.append((name, data)))
+
+    def send(upload, part, parts, name, data):
+        zone._receive(zone, {"upload": upload, "part": part, "parts": parts, "name": name}, [memoryview(data)])
+
+    send(1, 0, 2, "a.png", b"aa")
+    send(2, 0, 1, "b.png", b"bb")
+    assert arrived == [("b.png", b"bb")]
+    send(1, 1, 2, "a.png", b"AA")
+    assert arrived[1] == ("a.png", b"aaAA") and zone.uploads == 2
+
+
+def test_a_refused_file_ends_the_upload(pair):
+    zone = DropZone("photograph", lambda name, data: load_file(name, data))
+    with pytest.raises(PictureError, match=r"notes\.txt is not a picture of a known kind"):
+        zone._receive(zone, {"upload": 1, "part": 0, "parts": 1, "name": "notes.txt"}, [b"Dear diary"])
+    assert zone.uploads == 1 and not zone._parts
+    zone.show("photo", pair[0])
+    assert zone.name == "photo" and load_image(zone.thumbnail).shape == (64, 64, 3)
+
+
+def test_files_too_large(monkeypatch):
+    monkeypatch.setattr(controls, "LARGEST", 10)
+    with pytest.raises(PictureError, match=r"huge\.png has 0 MB: give a picture of less than"):
+        load_file("huge.png", b"x" * 11)
+
+
+def test_encoded_pictures_are_close(pair):
+    for picture in pair:
+        assert np.abs(load_image(encode(picture)) - picture).mean() < 0.02
+    assert np.abs(load_image(encode(pair[0], "PNG")) - pair[0]).max() < 0.003
+
+
+def test_where_panels_write(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/SOURCES.md").touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert output_folder() == Path()
+    (tmp_path / "out").mkdir()
+    assert output_folder() == Path("../out")
+    for number, expected in enumerate(("a.png", "a-2.png", "a-3.png")):
+        path = free_path("a.png" if number != 1 else Path("a.png"))
+        assert path == Path(expected)
+        path.touch()
+
+
+def test_sources_that_are_no_files_are_written_as_they_are(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = find_source(pair[0], "content")
+    assert (source.file, source.on_disk) == ("content.png", False)
+    source.write()
+    assert np.array_equal(load_image("content.png"), source.load())
+
+    save_image(pair[1], "original.jpg")
+    data = Path("original.jpg").read_bytes()
+    source = dropped("../photo of me.jpg", data)
+    assert (source.name, source.file) == ("photo of me", "photo of me.jpg")  # nowhere else
+    source.write()
+    assert Path("photo of me.jpg").read_bytes() == data
+    assert find_source("photo of me.jpg", "content").on_disk
