@@ -7,6 +7,7 @@ import difflib
 import io
 import math
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -33,6 +34,7 @@ DPI = 200
 PIXELS = 2400  # the long side of what is kept of a picture: the page at that resolution
 ACCENT = np.array([1.0, 2.0, 2.0])  # hue and saturation count twice: a small bright spot is what one remembers
 BIN, APART = 0.08, 0.25  # in Oklab so stretched: a bin's side, and how far the colours of a palette are apart
+_settings_lock = threading.Lock()  # matplotlib's settings are one set for the whole process: one page at a time
 INK, GREY = "#222222", "#777777"
 
 
@@ -106,7 +108,7 @@ def draw_board(
         ) from problem
 
     settings: dict[Any, Any] = {"font.family": _families(font), "pdf.fonttype": 42, "text.parse_math": False}
-    with matplotlib.rc_context(settings):
+    with _settings_lock, matplotlib.rc_context(settings):
         figure = Figure(figsize=(PAGE[0] / 25.4, PAGE[1] / 25.4), dpi=DPI, facecolor="white")
         FigureCanvasAgg(figure)
         boxes = _draw(figure, pictures, " ".join(title.split()), columns)

@@ -13,8 +13,9 @@ from nst_lib import load_image, load_style, save_image
 from nst_lib.errors import PictureError, SettingsError, StyleError
 from nst_lib.fast.styles import StyleFile, shipped_styles
 from nst_lib.studio import fast_studio
-from nst_lib.studio.blending import Blend, free_path, load_blend
+from nst_lib.studio.blending import Blend, load_blend
 from nst_lib.studio.controls import encode
+from nst_lib.studio.panels import free_path
 
 
 @pytest.fixture
@@ -105,19 +106,27 @@ def test_large_pictures_are_shown_small_and_saved_large(pair, tmp_path, monkeypa
     panel.files.wait(60)
     panel.worker.wait(60)
     assert panel.picture.shape == (384, 512, 3)
-    assert load_image("picture_poppies_summertime.png").shape == (576, 768, 3)
+    assert load_image("content_poppies_summertime.png").shape == (576, 768, 3)
     panel.close()
 
 
-def test_what_cannot_be_saved_is_said(panel, tmp_path, monkeypatch):
-    (tmp_path / "gone").mkdir()
-    monkeypatch.chdir(tmp_path / "gone")
-    (tmp_path / "gone").rmdir()
+def test_what_cannot_be_saved_is_said(panel, monkeypatch):
+    monkeypatch.setattr("nst_lib.studio.fast.free_path", lambda name: f"no/folder/{name}")
     panel.save()
     with pytest.raises(PictureError, match="cannot write"):
         panel.files.wait(60)
     assert "cannot write" in panel.message.value
-    monkeypatch.chdir(tmp_path)
+
+
+def test_a_dropped_picture_is_saved_for_the_command_and_replaces_no_other(panel, pair, nst):
+    for number, picture in enumerate(pair):
+        panel.drop._on_file("my cat.png", encode(picture, "PNG"))  # a file of this name is there
+        panel.files.wait(60)
+        panel.save()
+        panel.files.wait(60)
+        assert nst(*shlex.split(panel.command.text)[1:-1], f"{number}.png").code == 0
+        np.testing.assert_allclose(load_image(f"{number}.png"), load_style("great_wave")(picture), atol=0.02)
+    assert [load_image(f"my cat-{number}.png").shape for number in (2, 3)] == [picture.shape for picture in pair]
 
 
 def test_newest_wins_and_nothing_is_painted_twice(panel):

@@ -145,7 +145,7 @@ def test_snapshot_is_the_last_painting_without_loss(panel, browser, pair):
 
 def test_a_snapshot_that_cannot_be_saved_is_said(panel, browser, pair, monkeypatch):
     browser.paint(pair[0])
-    monkeypatch.setattr(module, "free_path", lambda name: module.Path("no/folder") / name)
+    monkeypatch.setattr(module, "free_path", lambda name: module.Path("no/folder") / name.name)
     browser.send("snapshot")
     assert "cannot write" in panel.message.value
 

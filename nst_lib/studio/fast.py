@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import numpy as np
 
 from nst_lib.errors import NSTError
 from nst_lib.fast.styles import Style
-from nst_lib.images import load_image, resize, save_image
+from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import Blend, in_line, load_blend
-from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode, load_file
-from nst_lib.studio.panels import Panel, Worker, free_path
+from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
+from nst_lib.studio.panels import Panel, Worker, free_path, output_folder
+from nst_lib.studio.sources import Source, dropped, find_source
 
 SIZE = 512  # pixels: the long side of what is shown; what is saved has the picture's own size
-UNNAMED = "picture.jpg"  # in the commands, for a picture that is no file
 
 
 class FastStudio(Panel):
@@ -28,12 +27,13 @@ class FastStudio(Panel):
     Attributes:
         blend: a knob for each style; strength: a Knob, see `Style`.
         view: the photograph and the painting, with a divider between them.
-        photograph: (h, w, 3) in [0, 1], as large as it was given; picture: the painting that is shown.
+        source, photograph: where it comes from, and (h, w, 3) in [0, 1], as large as it was given.
+        picture: the painting that is shown.
         style: what it is painted in.
         files: a Worker that reads and writes pictures.
     """
 
-    def __init__(self, style: Style, name: str, photograph: np.ndarray, file: str | os.PathLike | None):
+    def __init__(self, style: Style, source: Source, file: str | os.PathLike | None):
         self.style, self._file = style, file
         self.blend, self.strength = Blend(style), Knob("strength", 1.0, 0, 1)
         self.view = Compare(names=("photograph", "painting"))
@@ -51,15 +51,17 @@ class FastStudio(Panel):
         self._save_button.on_click(lambda _: self.save())
         self.blend.observe(self._blended, "shares")
         self.strength.observe(lambda _: self._paint(), "value")
-        self._take(name, photograph)
+        self._take(source)
 
     def save(self) -> None:
-        """Paint the photograph at its own size, and write it into the working directory, in the background."""
-        style, strength, photograph = self.style, self.strength.value, self.photograph
+        """Paint the photograph at its own size, and write it into a file, in the background."""
+        style, strength, source, photograph = self.style, self.strength.value, self.source, self.photograph
 
         def write(_: threading.Event) -> None:
             self.say("Painting it at its own size ...")
             pastiche = style(photograph, strength)
+            if not source.on_disk:  # for the command to find it
+                source.write()
             path = save_image(pastiche, free_path(self._output(style)))
             self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")
 
@@ -72,13 +74,14 @@ class FastStudio(Panel):
         super().close()
 
     def _dropped(self, name: str, data: bytes) -> None:
-        self.files.run(lambda _: self._take(name, load_file(name, data)))
+        self.files.run(lambda _: self._take(dropped(name, data)))
 
-    def _take(self, name: str, photograph: np.ndarray) -> None:
-        """Go on with another photograph."""
-        self._name, self.photograph = name, photograph
+    def _take(self, source: Source) -> None:
+        """Go on with another photograph. Raises PictureError, and then the former one stays."""
+        photograph = source.load()
+        self.source, self.photograph = source, photograph
         self._small = resize(photograph, SIZE) if max(photograph.shape) > SIZE else photograph
-        self.drop.show(Path(name).name, self._small)
+        self.drop.show(Path(source.file).name, self._small)
         self.view.before = encode(self._small)
         self._paint()
         self.say("")
@@ -104,12 +107,12 @@ class FastStudio(Panel):
 
     def _describe(self) -> None:
         shares = " and ".join(f"{share:.0%} {name}" for name, share in self.style.shares.items())
-        self.view.alt = f"{Path(self._name).stem} painted as {shares}, strength {self.strength.value:g}"
+        self.view.alt = f"{self.source.name} painted as {shares}, strength {self.strength.value:g}"
         output, strength = self._output(self.style), self.strength.value
         names = [name if self._file is None else f"{os.fspath(self._file)}:{name}" for name in self.style.shares]
         given = list(self.blend.shares.values())  # as the knobs stand: `nst` scales them itself
         several, weaker = len(names) > 1, strength < 1
-        words = ["nst", "fast", self._name, "--style", *names]
+        words = ["nst", "fast", self.source.file, "--style", *names]
         words += ["--shares", *map(str, given)] if several else []
         words += ["--strength", str(strength)] if weaker else []
         self.command.text = shlex.join([*words, "-o", output])
@@ -117,12 +120,13 @@ class FastStudio(Panel):
         self.call.text = (
             "import nst_lib\n\n"
             f"style = nst_lib.load_style({styles})\n"
-            f"photograph = nst_lib.load_image({self._name!r})\n"
+            f"photograph = nst_lib.load_image({self.source.file!r})\n"
             f"nst_lib.save_image(style(photograph{f', {strength}' if weaker else ''}), {output!r})"
         )
 
     def _output(self, style: Style) -> str:
-        return f"{Path(self._name).stem}_{'_'.join(style.shares)}.png".replace(" ", "_")
+        name = f"{self.source.name}_{'_'.join(style.shares)}.png"
+        return str(output_folder() / name.replace(" ", "_"))
 
 
 def fast_studio(
@@ -131,12 +135,12 @@ def fast_studio(
     """Blend trained styles on a picture, with sliders that answer at once; at the end of a cell, the panel shows itself.
 
     Args:
-        picture: whatever `load_image` takes. Another one can be dropped on the panel.
+        picture: a file's name, a bundled photograph's name, an array, or what else `load_image` takes. Another one can be
+            dropped on the panel.
         style, file: what it begins with, and whose styles there are; see `load_blend`.
 
     Raises:
         PictureError: if it is no picture.
         SettingsError, StyleError: as `load_blend`.
     """
-    name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else UNNAMED
-    return FastStudio(load_blend(style, file), name, load_image(picture), file)
+    return FastStudio(load_blend(style, file), find_source(picture, "content"), file)

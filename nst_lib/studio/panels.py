@@ -40,8 +40,9 @@ class Worker:
             self._cancelled.set()
             self._cancelled, before = threading.Event(), self._thread
             arguments = job, self._cancelled, before
-            self._thread = threading.Thread(target=self._work, args=arguments, name="nst-worker", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, args=arguments, name="nst-worker", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: another thread may be about to join it
 
     def _work(self, job: Callable[[threading.Event], None], cancelled: threading.Event, before: Any) -> None:
         if before is not None:

@@ -12,7 +12,7 @@ from nst_lib.errors import PictureError, check_choice
 from nst_lib.files import atomic_write
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.controls import load_file
-from nst_lib.studio.panels import output_folder
+from nst_lib.studio.panels import free_path, output_folder
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +46,10 @@ class Source:
 
 
 def dropped(name: str, data: bytes) -> Source:
-    """A file that was dropped on a panel. Whether it is a picture, `load` finds out."""
-    return Source(Path(name).stem, data, str(output_folder() / Path(name).name), on_disk=False)
+    """A file that was dropped on a panel. Whether it is a picture, `load` finds out. It replaces no other of its name."""
+    path = output_folder() / Path(name).name
+    there = path.is_file() and path.read_bytes() == data
+    return Source(Path(name).stem, data, str(path if there else free_path(path)), on_disk=there)
 
 
 def find_source(given: Any, kind: str) -> Source:

@@ -27,7 +27,7 @@ from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
-from nst_lib.studio.panels import Panel, Worker, free_path
+from nst_lib.studio.panels import Panel, Worker, free_path, output_folder
 
 HERE = Path(__file__).parent
 CLIP = 10.0  # seconds
@@ -171,7 +171,7 @@ class WebcamStudio(Panel):
     def _save_snapshot(self, view: _View) -> None:
         if view.picture is not None:
             try:
-                self.say(f"Saved {save_image(view.picture, free_path('webcam.png'))}")
+                self.say(f"Saved {save_image(view.picture, free_path(output_folder() / 'webcam.png'))}")
             except NSTError as problem:
                 self.show_error(problem)
 
@@ -190,7 +190,7 @@ class WebcamStudio(Panel):
             return
 
         def write(_: threading.Event) -> None:
-            path = save_clip(frames, free_path("webcam.mp4"))
+            path = save_clip(frames, free_path(output_folder() / "webcam.mp4"))
             self.say(f"Saved {path}: {len(frames)} frames in {frames[-1][0]:.1f} seconds")
 
         self.say("Writing the film ...")
@@ -208,7 +208,8 @@ def webcam_studio(
 ) -> WebcamStudio:
     """Paint what the browser's camera sees, live; at the end of a cell, the panel shows itself.
 
-    Nothing is recorded unless *Record* or *Snapshot* is pressed; these write into the working directory.
+    Nothing is recorded unless *Record* or *Snapshot* is pressed; these write into the course's folder `out`, or the
+    working directory.
 
     Args:
         style, file: what it begins with, and whose styles there are; see `load_blend`.
