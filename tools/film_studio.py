@@ -4,6 +4,7 @@ Writes the README's animations, docs/gallery/NAME.gif. With --stills, the frames
 """
 
 import argparse
+import base64
 import io
 import re
 import sys
@@ -116,7 +117,87 @@ def take_until(film: Film, text: str, every: int = 800) -> None:
     film.take(700)
 
 
-FILMS: dict[str, Callable[..., Film]] = {"style_studio": film_style_studio, "layer_explorer": film_layer_explorer}
+def film_fast_studio(open_notebook: Callable[..., Notebook]) -> Film:
+    book = open_notebook(
+        "from nst_lib.studio import fast_studio\n\n"
+        f"import os\n\nos.chdir({str(ROOT)!r})\n"
+        "panel = fast_studio('data/content/chenonceau_castle.jpg')\npanel"
+    )
+    film = Film(book)
+    settle(book)
+    film.take(900)
+    for name, values in {"composition_viii": range(20, 101, 20), "great_wave": range(80, -1, -20)}.items():
+        box = book.panel.get_by_label(f"{name}, as a number")
+        for value in values:
+            box.fill(str(value / 100))
+            box.press("Enter")
+            settle(book)
+            film.take(200)
+    only = book.panel.get_by_role("button", name="only")
+    for style in (6, 7, 4):
+        only.nth(style).click()
+        settle(book)
+        film.take(900)
+    divider = book.panel.locator(".nst-compare input")
+    for _ in range(5):
+        divider.press("PageUp")
+        film.take(120)
+    press(book, "Save")
+    book.panel.get_by_text("Saved").wait_for()
+    film.take(1500)
+    return film
+
+
+def settle(book: Notebook) -> None:
+    """Wait until what the knobs ask for is painted and shown."""
+    book.run("panel.worker.wait(60)")
+    book.page.wait_for_timeout(250)
+
+
+def film_webcam_studio(open_notebook: Callable[..., Notebook]) -> Film:
+    """With a photograph, which moves a little, in the place of the camera."""
+    book = open_notebook("from nst_lib.studio import webcam_studio\n\npanel = webcam_studio()\npanel")
+    portrait = base64.b64encode((ROOT / "data/content/astronaut.jpg").read_bytes()).decode()
+    book.page.evaluate(MOVING_PHOTOGRAPH, f"data:image/jpeg;base64,{portrait}")
+    book.panel.get_by_role("button", name="Start camera").wait_for()
+    film = Film(book)
+    film.take(800)
+    press(book, "Start camera")
+    book.panel.get_by_text("frames a second").wait_for()
+    only = book.panel.get_by_role("button", name="only")
+    for style in (0, 6, 4):
+        only.nth(style).click()
+        book.page.wait_for_timeout(1500)
+        for _ in range(3):
+            film.take(300)
+    press(book, "Snapshot")
+    book.panel.get_by_text("Saved").wait_for()
+    film.take(1500)
+    press(book, "Stop")
+    return film
+
+
+MOVING_PHOTOGRAPH = """async (address) => {
+  const photograph = new Image();
+  photograph.src = address;
+  await photograph.decode();
+  const canvas = Object.assign(document.createElement('canvas'), { width: 640, height: 480 });
+  const pen = canvas.getContext('2d');
+  const draw = (time) => {
+    const [scale, sway] = [1.32 + 0.05 * Math.sin(time / 1700), 25 * Math.sin(time / 1300)];
+    const side = 512 * scale;
+    pen.drawImage(photograph, 320 - side / 2 + sway, -30, side, side);
+    requestAnimationFrame(draw);
+  };
+  draw(0);
+  navigator.mediaDevices.getUserMedia = async () => canvas.captureStream(30);
+}"""
+FILMS: dict[str, Callable[..., Film]] = {
+    "style_studio": film_style_studio,
+    "layer_explorer": film_layer_explorer,
+    "fast_studio": film_fast_studio,
+    "webcam_studio": film_webcam_studio,
+}
 
 
 def main() -> None:
