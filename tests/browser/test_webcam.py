@@ -95,6 +95,10 @@ def test_camera_is_released_when_its_panel_goes(webcam, page):
         "restart the kernel": lambda: page.evaluate(
             "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
         ),
+        "kill the kernel": lambda: page.evaluate(
+            """() => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute(
+              { code: 'import os, signal; os.kill(os.getpid(), signal.SIGKILL)' }); }"""
+        ),
     }
     for number, way in enumerate(ways.values(), 1):
         book.run_all()
