@@ -108,7 +108,7 @@ def film_layer_explorer(open_notebook: Callable[..., Notebook]) -> Film:
     return film
 
 
-def take_until(film: Film, text: str, every: int = 800) -> None:
+def take_until(film: Film, text: str, every: int = 900) -> None:
     """Film until the panel says `text`."""
     film.book.page.wait_for_timeout(every)
     while not film.book.panel.get_by_text(text).count():

@@ -371,9 +371,8 @@ class StyleStudio(Panel):
             for name, value in contributions(state, weights).items():
                 parts.setdefault(name, []).append(value)
         step, state, _ = self.history[-1]
-        title = (
-            f"Step {step}, {state.size[1]} x {state.size[0]} pixels, {NETWORKS[state.backbone]}. What adds to the loss:"
-        )
+        how = f"{state.size[1]} x {state.size[0]} pixels, {NETWORKS[state.backbone]}"
+        title = f"The loss at step {step} ({how}):"
         self.curves.value = draw_curves([step for step, _, _ in self.history], parts, title)
 
     # What the reader is told.

@@ -118,12 +118,19 @@ def test_pause_cancel_and_a_broken_file(book, tmp_path):
     press(book, "Finish with VGG19")
     book.panel.get_by_role("alert").get_by_text("nst fetch vgg19").wait_for()
 
+    book.run_all()  # the same cell again: its former panel is closed
+    alive = "from nst_lib.studio import panels; print([len(made) for _, made in panels._panels.values()])"
+    assert book.run(alive).strip() == "[1]"
+    book.run("panel.worker.wait(120)")
+    threads = "import threading; print([thread.name for thread in threading.enumerate() if 'nst' in thread.name])"
+    assert book.run(threads).strip() == "[]"
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_accessible_and_whole_on_a_narrow_page(book, dark):
+
+def test_accessible_and_whole_on_a_narrow_page(book):
     book.run("panel.run(); panel.worker.wait(120)")
-    book.set_theme(dark)
-    book.check_accessibility()
+    for dark in (False, True):
+        book.set_theme(dark)
+        book.check_accessibility()
     book.page.set_viewport_size({"width": 768, "height": 1000})
     book.page.wait_for_timeout(300)
     assert not book.too_wide()
