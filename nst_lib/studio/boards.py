@@ -26,8 +26,8 @@ class Page(anywidget.AnyWidget):
         page: the bytes of its JPEG; boxes: where its pictures are, see `Board`; alt: what a screen reader says.
     """
 
-    _esm = HERE / "boards.js"
-    _css = HERE / "boards.css"
+    _esm = (HERE / "boards.js").read_text(encoding="utf-8")  # see `Control`
+    _css = (HERE / "boards.css").read_text(encoding="utf-8")
     page = traitlets.Bytes().tag(sync=True)
     boxes: traitlets.List = traitlets.List().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)

@@ -28,8 +28,8 @@ class Canvas(anywidget.AnyWidget):
         data: the bytes of the mask's PNG, whose opacity is the mask.
     """
 
-    _esm = HERE / "masks.js"
-    _css = HERE / "masks.css"
+    _esm = (HERE / "masks.js").read_text(encoding="utf-8")  # see `Control`
+    _css = (HERE / "masks.css").read_text(encoding="utf-8")
     width = traitlets.Int().tag(sync=True)
     height = traitlets.Int().tag(sync=True)
     picture = traitlets.Bytes().tag(sync=True)
