@@ -84,6 +84,9 @@ bench: $(VENV)/.dev ## measure speed, memory and quality, beside other programs 
 bench-engines: $(VENV)/.dev .venv-engines/.dev ## measure a step on every engine, for docs/engines.md
 	$(VENV)/bin/python tools/bench_engines.py $(VENV) .venv-engines
 
+bench-scaling: .venv-engines/.dev ## measure a training on several devices, for docs/scaling.md
+	.venv-engines/bin/python tools/bench_scaling.py .venv-engines/bin/python
+
 lint: $(VENV)/.dev ## style, format and types
 	$(VENV)/bin/python -m ruff check
 	$(VENV)/bin/python -m ruff format --check
@@ -105,7 +108,7 @@ clean: ## remove the environments and caches; your pictures in out/ stay
 	rm -rf .venv .venv-engines .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help course test test-engines notebooks reset gallery styles graph bench bench-engines lint lock clean
+.PHONY: help course test test-engines notebooks reset gallery styles graph bench bench-engines bench-scaling lint lock clean
 
 # The stamps below are newer than pyproject.toml and the lock when there is nothing to install.
 $(VENV)/.course: $(VENV)/bin/python pyproject.toml $(LOCK)

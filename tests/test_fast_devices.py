@@ -32,9 +32,10 @@ import test_fast_training as t
 from nst_lib import cli
 from nst_lib.fast import devices
 
-class Mortal(t.callbacks.ProgressBar):
+class Watched(t.callbacks.ProgressBar):
     def on_epoch_end(self, epoch, logs=None):
-        if epoch == int(os.environ["DIES"]):
+        print("loss", logs["loss"], flush=True)
+        if epoch == int(os.environ.get("DIES", -1)):
             os.kill(os.getpid(), signal.SIGKILL)
 
 class Spoilt(t.Photos):
@@ -47,10 +48,9 @@ class Spoilt(t.Photos):
 
 t.make_small(setattr)
 t.callbacks.CHECKPOINT_SECONDS = -1
+t.training.ProgressBar = Watched
 if "VERSION" in os.environ:
     devices.importlib.metadata.version = lambda name: os.environ["VERSION"]
-if "DIES" in os.environ:
-    t.training.ProgressBar = Mortal
 if "NAN" in os.environ:
     t.training.Photos = Spoilt
 sys.argv = ["nst", *sys.argv[1:]]
@@ -106,14 +106,20 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(folder):
-    """What one device learns, as its checkpoint after every epoch would say."""
+    """What one device learns, and what its losses are."""
     code, out, err = Worker(folder, "-o", "alone.npz").end()
     assert code == 0 and "24 pictures" in out, err
-    return StyleFile.load(folder / "alone.npz")
+    return StyleFile.load(folder / "alone.npz"), losses(out)
 
 
-def assert_near(file, other):
+def losses(out):
+    return [float(line.split()[1]) for line in out.splitlines() if line.startswith("loss ")]
+
+
+def assert_near(path, out, alone):
     """Equal up to the order in which gradients are summed, of which Adam makes a step where they are nearly 0."""
+    file, (other, expected) = StyleFile.load(path), alone
+    assert losses(out) == pytest.approx(expected[-len(losses(out)) :], rel=0.01) and losses(out)
     for kind in ("weights", "styles"):
         for name, array in getattr(file, kind).items():
             expected = getattr(other, kind)[name]
@@ -124,8 +130,9 @@ def assert_near(file, other):
 @pytest.mark.slow
 def test_two_devices_learn_what_one_does(folder, alone):
     code, out, err = Worker(folder, "-o", "two.npz", "--devices", "all", virtual=2).end()
-    assert code == 0 and "24 pictures" in out, err
-    assert_near(StyleFile.load(folder / "two.npz"), alone)
+    assert code == 0 and "24 pictures" in out and "Traceback" not in err, err
+    assert len(losses(out)) == 3
+    assert_near(folder / "two.npz", out, alone)
 
 
 @needs_jax
@@ -150,7 +157,8 @@ def test_when_one_worker_is_killed_the_other_says_so_and_both_go_on_from_the_che
     first, second = two_workers(folder, "-o", "pair.npz", "--resume", environments=({}, {"DIES": "7"}))
     assert first[0] == 0 and "worker 0 of 2" in first[1] and "pair.npz: waves; 24 pictures" in first[1], first[2]
     assert second[0] == 0 and "worker 1 of 2" in second[1] and "pair.npz" not in second[1], second[2]
-    assert_near(StyleFile.load(folder / "pair.npz"), alone)
+    assert len(losses(first[1])) == 2
+    assert_near(folder / "pair.npz", first[1], alone)
     assert not (folder / "pair.checkpoint.npz").exists()
 
 

@@ -85,7 +85,10 @@ def joined(meeting: Meeting | None) -> Iterator[None]:
         tell(f"not all {meeting.processes} workers came to {meeting.address} within {MEETING_SECONDS} s. Check the "
              "address, and that --processes is how many you start.\n")  # fmt: skip
         try:
-            jax.distributed.initialize(*meeting, initialization_timeout=MEETING_SECONDS)
+            # Left to find out by itself that Slurm runs, JAX would use one GPU only.
+            jax.distributed.initialize(
+                *meeting, cluster_detection_method="deactivate", initialization_timeout=MEETING_SECONDS
+            )
             tell(f"worker {meeting.process_id} was ended, by the system or because it has lost another one. {GO_ON}\n")
             check_same("nst_lib version", importlib.metadata.version("nst_lib"))
             yield
@@ -136,7 +139,7 @@ def shared(devices: str, batch: int) -> AbstractContextManager[Any]:
         raise SettingsError(
             f"a batch of {batch} cannot be shared equally among {count} devices: give --batch {-(-batch // count) * count}."
         )
-    return keras.distribution.DataParallel(auto_shard_dataset=False).scope()
+    return keras.distribution.DataParallel(auto_shard_dataset=False).scope() if count > 1 else nullcontext()
 
 
 def own_rows(devices: str, batch: int) -> range:

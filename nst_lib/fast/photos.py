@@ -44,6 +44,7 @@ class Photos(keras.utils.PyDataset):
         super().__init__()
         self.n_styles, self.steps, self.batch, self.seed, self.epoch = n_styles, steps, batch, seed, 0
         self.rows = range(batch) if rows is None else rows
+        self._pool = ThreadPoolExecutor(os.cpu_count())
         folder = Path(folder)
         if not folder.is_dir():
             raise PictureError(f"{folder} is not a folder. Give one with photographs in it.")
@@ -51,8 +52,7 @@ class Photos(keras.utils.PyDataset):
         if len(files) > MAX_PHOTOS:
             chosen = np.random.default_rng(seed).choice(len(files), MAX_PHOTOS, replace=False)
             files = [files[i] for i in sorted(chosen)]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            read = list(pool.map(_read_photo, files))
+        read = list(self._pool.map(_read_photo, files))
         self.photos = [photo for photo in read if photo is not None]
         self.skipped = [path for path, photo in zip(files, read, strict=True) if photo is None]
         if not self.photos:
@@ -70,7 +70,7 @@ class Photos(keras.utils.PyDataset):
         random = np.random.default_rng((self.seed, self.epoch, index))
         chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch)]
         places = [self.place(photo, random) for photo in chosen]  # of all, so that every worker sees the same numbers
-        cuts = [self.cut(chosen[i], *places[i]) for i in self.rows]
+        cuts = list(self._pool.map(lambda i: self.cut(chosen[i], *places[i]), self.rows))
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
