@@ -108,7 +108,9 @@ class Objective:
                     ]
                 else:
                     style = [style_distance(activations[n], targets["style"][n]) for n in self.style_layers]
-                variation = total_variation(wrapped(x, 1)[:, 1:, 1:] if self.tileable else x) if smooth else ops.zeros(())
+                variation = (
+                    total_variation(wrapped(x, 1)[:, 1:, 1:] if self.tileable else x) if smooth else ops.zeros(())
+                )
                 parts = ops.stack([sum(content) / len(content), variation, *style])
                 return ops.sum(weights * parts), parts
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # not otherwise, as it starts the engine
     from nst_lib.painting import Painting, PaintState
 
 CHECKPOINT_SECONDS = 60  # a longer run keeps a checkpoint on the disk, this often
-SLOW_CHECKPOINT = 3  # seconds; one that takes longer, as a large print's half gigabyte, may take a twentieth of the time
+SLOW_CHECKPOINT = 3  # seconds; one that takes longer, as a large print's, may take a twentieth of the time
 
 
 def progress_bar(doing: str) -> tqdm:

@@ -211,10 +211,7 @@ def test_a_job_array_may_be_longer_than_the_folder(nst, photos):
     ("options", "message"),
     [
         ("--style {STYLE} --shard 1/2", "--shard is for folders, and my photo.jpg is none"),
-        *(
-            (f"--style {{STYLE}} --shard {bad}", f"'{bad}' is not I/N")
-            for bad in ("0/2", "3/2", "1", "1/0", "a/b")
-        ),
+        *((f"--style {{STYLE}} --shard {bad}", f"'{bad}' is not I/N") for bad in ("0/2", "3/2", "1", "1/0", "a/b")),
         ("--style {wrong}", "unknown style '{wrong}': did you mean {STYLE}"),
         ("--style {STYLE} {OTHER} --shares 1", "2 styles and 1 shares: give a share for each style"),
         ("--style {STYLE} --shares .5 .5", "1 styles and 2 shares"),
