@@ -113,6 +113,9 @@ def test_served_to_this_machine_only_until_it_is_ended(ending, tmp_path):
                 urllib.request.urlopen(f"{address}api/contents", timeout=30)
         finally:
             server.send_signal(ending)
-        assert server.wait(30) == 0
+        try:
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
         assert "nst_lib" not in server.stderr.read()  # Jupyter may complain that it is ended; we do not
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("nst_studio_")]

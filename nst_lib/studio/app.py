@@ -127,7 +127,8 @@ def serve(notebook: Path, port: int, browser: bool) -> None:
     }
     if os.name == "posix":  # the page's programs talk through files that nobody else reads; their names must be short
         settings |= {"KernelManager.transport": "ipc", "Voila.connection_dir_root": "/tmp"}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):  # also where a script has started us, and told us to ignore Ctrl-C
+        signal.signal(ending, signal.default_int_handler)
     tell = functools.partial(print, f"The studio is at http://127.0.0.1:{port}/ ; Ctrl-C here ends it.", flush=True)
     IOLoop.current().add_callback(tell)  # when it can be reached
     Voila.launch_instance([str(notebook), *(f"--{name}={value}" for name, value in settings.items())])
