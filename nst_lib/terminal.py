@@ -26,7 +26,8 @@ SLOW_CHECKPOINT = 3  # seconds; one that takes longer, as a large print's, may t
 def progress_bar(doing: str) -> tqdm:
     """A bar in a terminal, gone when done; nothing elsewhere, so as not to flood logs."""
     layout = "{percentage:3.0f}%|{bar}| {desc}"
-    return tqdm(desc=doing, total=1000, bar_format=layout, leave=False, disable=None, dynamic_ncols=True)
+    often = {"mininterval": 0, "miniters": 1}  # every step, however quick
+    return tqdm(desc=doing, total=1000, bar_format=layout, leave=False, disable=None, dynamic_ncols=True, **often)
 
 
 def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tuple[int | None, PaintState | None]":

@@ -229,7 +229,10 @@ def _fit(trainer: StyleTrainer, data: Photos, epoch: int, callbacks: list[keras.
     try:
         trainer.fit(data, epochs=10**9, initial_epoch=epoch, callbacks=callbacks, shuffle=False, verbose=0)
     except Exception as problem:
-        if autodiff.is_out_of_memory(problem):
+        first: BaseException = problem  # Keras may stumble over its own state afterwards
+        while first.__context__ is not None:
+            first = first.__context__
+        if autodiff.is_out_of_memory(problem) or autodiff.is_out_of_memory(first):
             raise SettingsError(
                 f"the memory does not suffice for a batch of {data.batch} on {trainer.backbone.name}. Give a smaller batch."
             ) from problem
