@@ -1,4 +1,5 @@
-"""The only file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX.
+"""The file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX. (Only
+`fast/devices.py` names one too: several devices are JAX's alone.)
 
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """
