@@ -1,16 +1,17 @@
-"""The file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX. (Only
-`fast/devices.py` names one too: several devices are JAX's alone.)
+"""The only file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX; and
+several processes at work together, on JAX.
 
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """
 
 import functools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 ENGINE = keras.backend.backend()
 OUT_OF_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "can't allocate memory")  # JAX's words, and PyTorch's on a processor
@@ -62,6 +63,7 @@ elif ENGINE == "torch":
 
 elif ENGINE == "jax":
     import jax
+    from jax.experimental import multihost_utils
 
     OUT_OF_MEMORY = ()  # its errors differ in their words only
 
@@ -78,8 +80,42 @@ elif ENGINE == "jax":
         """The names of the GPUs that the engine sees."""
         return [device.device_kind for device in jax.devices() if device.platform != "cpu"]
 
+    def meet(address: str, processes: int, process_id: int, seconds: int) -> None:
+        """Become one of several processes, before anything is computed; wait for the others for so many seconds."""
+        # Left to find out by itself that Slurm runs, JAX would use one GPU only.
+        jax.distributed.initialize(
+            address, processes, process_id, cluster_detection_method="deactivate", initialization_timeout=seconds
+        )
+
+    def part() -> None:
+        """Be that no longer."""
+        jax.distributed.shutdown()
+
+    def device_owners() -> list[int]:
+        """Which process has each of the devices of all."""
+        return [device.process_index for device in jax.devices()]
+
+    def process() -> tuple[int, int]:
+        """Which of how many processes this is."""
+        return jax.process_index(), jax.process_count()
+
+    def gather(array: np.ndarray) -> np.ndarray:
+        """The arrays of all processes, which are of one shape, as one."""
+        return np.asarray(multihost_utils.process_allgather(array))
+
+    def give_out(arrays: Sequence[np.ndarray]) -> Sequence[np.ndarray]:
+        """The first process' arrays, to all; everybody's are of the same shapes and types."""
+        return multihost_utils.broadcast_one_to_all(arrays)
+
 else:
     raise ImportError(f"Keras runs on {ENGINE!r}; nst_lib needs KERAS_BACKEND to be tensorflow, torch or jax.")
+
+
+if ENGINE != "jax":
+
+    def process() -> tuple[int, int]:
+        """Which of how many processes this is."""
+        return 0, 1
 
 
 def is_out_of_memory(problem: BaseException) -> bool:

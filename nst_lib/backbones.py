@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from nst_lib.errors import SettingsError, check_choice
@@ -74,20 +75,29 @@ class Backbone:
         x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
         if self.padding == "replicate" and not periodic:
             x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again
-        activations = {}
+        activations, rim = {}, 0
         for layer in self.layers:
-            if layer.endswith("_conv1") and layer != "block1_conv1":
-                x = self._pool(x, before_block=int(layer[5]))
-            x = self._convolutions[layer](x) if not periodic else self._convolve_torus(layer, x)
+            if layer.endswith("_conv1"):
+                if layer != "block1_conv1":
+                    x = _without(rim // 2, self._pool(x, before_block=int(layer[5])))
+                if periodic:
+                    rim = self._rim(layer)
+                    x = wrapped(x, rim + self._eats_edge(layer))
+            x = self._convolutions[layer](x)
             if layer in layers:
-                activations[layer] = self._heads[layer](x) if layer in self._heads else x
+                seen = _without(rim, x)
+                activations[layer] = self._heads[layer](seen) if layer in self._heads else seen
             if len(activations) == len(set(layers)):
                 break
         return activations
 
-    def _convolve_torus(self, layer: str, x: Tensor) -> Tensor:
-        convolved = self._convolutions[layer](wrapped(x, 1))
-        return convolved if convolved.shape[1] == x.shape[1] else convolved[:, 1:-1, 1:-1]
+    def _rim(self, first: str) -> int:
+        """How far a block's input must be continued, as each of its convolutions spoils a pixel; even, for the pooling."""
+        convolutions = sum(layer.startswith(first[:6]) for layer in self.layers)
+        return convolutions + convolutions % 2
+
+    def _eats_edge(self, layer: str) -> bool:
+        return self._convolutions[layer].padding == "valid"
 
     def _pool(self, x: Tensor, before_block: int) -> Tensor:
         if self.pooling == "max":
@@ -104,8 +114,20 @@ class Backbone:
 
 def wrapped(x: Tensor, margin: int) -> Tensor:
     """Pictures (n, h, w, c), continued by `margin` pixels of themselves on every side, as on a torus."""
-    x = ops.concatenate([x[:, -margin:], x, x[:, :margin]], axis=1)
-    return ops.concatenate([x[:, :, -margin:], x, x[:, :, :margin]], axis=2)
+    for axis in (1, 2):
+        side = x.shape[axis]
+        if side < 2 * margin:
+            x = ops.take(x, np.arange(-margin, side + margin) % side, axis)
+        else:  # split, not sliced: the gradient of a slice is a whole picture of zeros
+            first, middle, last = ops.split(x, [margin, side - margin], axis)
+            x = ops.concatenate([last, first, middle, last, first], axis)
+    return x
+
+
+def _without(rim: int, x: Tensor) -> Tensor:
+    for axis in (1, 2) if rim else ():
+        x = ops.split(x, [rim, x.shape[axis] - rim], axis)[1]
+    return x
 
 
 def _frozen(layer: keras.layers.Layer, *weights: Any) -> keras.layers.Layer:

@@ -36,7 +36,8 @@ def check_machine() -> bool:
     except NSTError as problem:
         line(False, "pocket VGG", str(problem))
     for module, package, use in (
-        ("onnxruntime", "ONNX Runtime", "runs trained styles fastest"),
+        ("onnxruntime", "ONNX Runtime", "runs styles without an engine"),
+        ("openvino", "OpenVINO", "makes films and the webcam faster"),
         ("av", "PyAV", "reads and writes films"),
         ("cv2", "OpenCV", "keeps films from flickering"),
     ):

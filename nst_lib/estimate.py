@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SIDES = (2048, 1536, 1024, 768, 512, 384, 256, 128)  # of tiles, in pixels, without their rims
 TRIAL = 512  # pixels: the side of the picture that the trial evaluates
 # Measured with TensorFlow on a processor, from 0.2 to 3.1 million pixels, on the pocket VGG and VGG16:
-ENGINE_BYTES = 0.85e9  # Python, the engine, a network
+ENGINE_BYTES = 1.0e9  # Python, the engine, a network, and what its allocator keeps
 WORKING = 50  # pictures that a compiled step of the optimiser holds beside its state
 WORKING_TILED = 22  # ... and one that is not compiled, as in tiles
 OVERHEAD = 4.5  # what an evaluation holds, gradients and all, over the bytes of its activations

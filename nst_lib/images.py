@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -237,18 +238,32 @@ def _pixels(image: Image.Image) -> np.ndarray:
         values = np.asarray(image)
         return values / next((white for white in (1, 255, 65535) if values.max() <= white), 1)
     rgba = image.convert("RGBA") if image.has_transparency_data else None
-    rgb = (rgba or image).convert("RGB")
+    rgb = image if image.mode == "RGB" else (rgba or image).convert("RGB")
     if profile := image.info.get("icc_profile"):
-        try:
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            grey = image.mode in ("1", "L", "LA") and embedded.profile.xcolor_space == "GRAY"
-            inks = image if image.mode == "CMYK" else image.convert("L") if grey else rgb
-            rgb = ImageCms.profileToProfile(inks, embedded, _SRGB, outputMode="RGB") or rgb
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass  # a broken profile, or one of another colour space: every viewer shows the picture without it
+        grey = image.mode in ("1", "L", "LA") and _to_srgb(profile, "L")
+        inks = image if image.mode == "CMYK" else image.convert("L") if grey else rgb
+        if transform := _to_srgb(profile, inks.mode):
+            rgb = transform.apply(inks)
     if rgba:
         rgb.putalpha(rgba.getchannel("A"))
     return np.asarray(rgb)
+
+
+@lru_cache(maxsize=16)
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What converts pixels of a mode from an embedded colour profile.
+
+    None where it would change no colour by more than one of 255 levels, as with what browsers write; and where the profile
+    is broken or of another colour space: every viewer shows such a picture without it.
+    """
+    try:
+        transform = ImageCms.buildTransform(ImageCms.ImageCmsProfile(io.BytesIO(profile)), _SRGB, mode, "RGB")
+        levels = np.arange(0, 256, 15, dtype="uint8")
+        chart = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(len(levels), -1, 3)
+        change = np.asarray(transform.apply(Image.fromarray(chart))) - chart.astype(int) if mode == "RGB" else np.inf
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+    return None if np.abs(change).max() <= 1 else transform
 
 
 def _from_array(array: np.ndarray, name: str) -> np.ndarray:

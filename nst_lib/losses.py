@@ -29,8 +29,11 @@ def gram_matrix(activations: Tensor) -> Tensor:
         (n, channels, channels), float32, symmetric.
     """
     _, h, w, channels = activations.shape
-    flat = ops.cast(ops.reshape(activations, (-1, h * w, channels)), "float32")
-    return ops.matmul(ops.transpose(flat, (0, 2, 1)), flat) / (h * w)
+    flat = ops.reshape(activations, (-1, h * w, channels))
+    gram = ops.cast(ops.matmul(ops.transpose(flat, (0, 2, 1)), ops.stop_gradient(flat)), "float32") / (h * w)
+    # The gradient of the second factor is the first one's, transposed: added here, where it costs nothing.
+    mirrored = ops.transpose(gram, (0, 2, 1))
+    return gram + mirrored - ops.stop_gradient(mirrored)
 
 
 def relative_error(value: Tensor, target: Tensor) -> Tensor:
@@ -63,7 +66,7 @@ def guided_gram_distance(activations: Tensor, targets: Tensor, masks: Tensor) ->
         masks: (regions, h, w) in [0, 1].
     """
     areas = ops.mean(masks, axis=(1, 2)) + 1e-6
-    inside = ops.cast(activations, "float32") * ops.sqrt(masks / areas[:, None, None])[..., None]
+    inside = activations * ops.cast(ops.sqrt(masks / areas[:, None, None]), activations.dtype)[..., None]
     errors = ops.sum(ops.square(gram_matrix(inside) - targets), (1, 2)) / (ops.sum(ops.square(targets), (1, 2)) + 1e-12)
     return ops.sum(errors * areas) / ops.sum(areas)
 
@@ -114,18 +117,31 @@ def _matrix_sqrt(matrix: Tensor) -> Tensor:
     return y * ops.sqrt(scale)
 
 
-def total_variation(picture: Tensor) -> Tensor:
+def total_variation(picture: Tensor, periodic: bool = False) -> Tensor:
     """How much neighbours differ: the mean over positions of the length of the colour gradient (Rudin et al. 1992).
 
     Args:
         picture: (n, height, width, 3) in [0, 1].
+        periodic: whether its last row and column are neighbours of the first, as in a tile.
 
     Returns:
         A scalar, 0 for one colour. The root is smoothed (+1e-6 below it), so that its gradient exists everywhere.
     """
-    inner = picture[:, :-1, :-1]
-    across, down = picture[:, :-1, 1:] - inner, picture[:, 1:, :-1] - inner
-    return ops.mean(ops.sqrt(ops.sum(across**2 + down**2, axis=-1) + 1e-6) - 1e-3)
+    planes = ops.transpose(picture, (0, 3, 1, 2))  # a colour's rows lie together: in a third of the time
+    across, down = _steps(planes, 3, periodic), _steps(planes, 2, periodic)
+    if not periodic:  # where there are both
+        across, down = _but_last(across, 2), _but_last(down, 3)
+    return ops.mean(ops.sqrt(ops.sum(across**2 + down**2, axis=1) + 1e-6) - 1e-3)
+
+
+def _steps(x: Tensor, axis: int, periodic: bool) -> Tensor:
+    """From each place along an axis to the next. Split, not sliced: the gradient of a slice is a whole x of zeros."""
+    first, rest = ops.split(x, [1], axis)
+    return ops.concatenate([rest, first], axis) - x if periodic else rest - _but_last(x, axis)
+
+
+def _but_last(x: Tensor, axis: int) -> Tensor:
+    return ops.split(x, [x.shape[axis] - 1], axis)[0]
 
 
 # How a layer's style is summed up, and how far a picture is from that.

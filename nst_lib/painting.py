@@ -115,7 +115,8 @@ class Painting:
         style_loss: "gram" (Gatys et al. 2015) or "wasserstein" (means and covariances).
         optimizer: "lbfgs" or "adam"; `learning_rate` is Adam's.
         init: "content", "noise", or a picture to start from. `seed` makes the noise.
-        pyramid: how many sizes from coarse to fine, each half the next; by default down to about 256 pixels.
+        pyramid: how many sizes from coarse to fine, each half the next, or the long sides of all but the last; by default
+            down to about 256 pixels.
         style_scale: the paintings' long side over the picture's: 2 for brush strokes twice as broad.
         color: "style" for the painting's colours; to keep the photograph's, "luminance" takes over the picture's lightness
             only, and "content" and "match" recolour the painting first (see `color.match_colors`: linear, histogram).
@@ -155,7 +156,7 @@ class Painting:
         learning_rate: float = 0.03,
         init: str | np.ndarray = "content",
         seed: int = 0,
-        pyramid: int | None = None,
+        pyramid: int | Sequence[int] | None = None,
         style_scale: float = 1.0,
         color: str = "style",
         tileable: bool = False,

@@ -38,7 +38,7 @@ def _add_texture(commands: Any) -> None:
     add("--size", metavar="PIXELS", type=int, default=512, help="its side (default: 512)")
     add("--guide", metavar="FILE", help="a picture whose light and dark the texture follows")
     add("--no-tile", dest="tileable", action="store_false", help="let it have edges, and draw no preview")
-    add("--steps", metavar="N", type=int, help="budget: evaluations of the loss (default: 100)")
+    add("--steps", metavar="N", type=int, help="budget: evaluations of the loss (default: 70)")
     add("--seed", metavar="N", type=int, default=0, help="of the noise it grows from (default: 0)")
 
 

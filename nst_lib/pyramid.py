@@ -1,5 +1,6 @@
 """From coarse to fine: which sizes a painting goes through, on which network, and for how many steps."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nst_lib.backbones import Backbone
@@ -34,7 +35,7 @@ class Level:
 
 
 def plan_levels(
-    height: int, width: int, steps: int, final: Backbone, coarse: Backbone, depth: int | None = None
+    height: int, width: int, steps: int, final: Backbone, coarse: Backbone, depth: int | Sequence[int] | None = None
 ) -> list[Level]:
     """The levels up to a picture of `height` x `width`, coarse to fine. The last takes half the steps.
 
@@ -43,20 +44,32 @@ def plan_levels(
         steps: evaluations in all.
         final: the network of the last level.
         coarse: that of the others; if it is not `final`, it first paints a sketch at the full size too.
-        depth: how many sizes, each half the next; by default down to about COARSEST pixels.
+        depth: how many sizes, each half the next, or the long sides of those before the last; by default down to about
+            COARSEST pixels.
 
     Raises:
         SettingsError: if the coarsest picture would be smaller than the network can see.
     """
+    long, short = max(height, width), min(height, width)
     if depth is None:
         depth = 1
-        while max(height, width) >> depth >= COARSEST and min(height, width) >> depth >= MIN_SIDE:
+        while long >> depth >= COARSEST and short >> depth >= MIN_SIDE:
             depth += 1
-    check_number("pyramid", depth, whole=True, least=1)
-    deepest = (min(height, width) // MIN_SIDE).bit_length()
-    if depth > deepest:
-        raise SettingsError(f"a pyramid of {depth} sizes is too deep for {width} x {height}: use at most {deepest}.")
-    shifts = list(range(depth - 1, 0, -1)) + ([] if coarse is final else [0])
-    each = steps // 2 // len(shifts) if shifts else 0
-    sketches = [Level(round(height / 2**n), round(width / 2**n), coarse, each) for n in shifts if each]
-    return [*sketches, Level(height, width, final, steps - each * len(shifts))]
+    if isinstance(depth, Sequence):
+        for side in depth:
+            check_number("a size of the pyramid", side, whole=True, least=MIN_SIDE)
+            if side * short < MIN_SIDE * long or side >= long:
+                raise SettingsError(f"a pyramid of {long} pixels cannot begin with {side}: choose a size between.")
+        shares = [side / long for side in depth]
+    else:
+        check_number("pyramid", depth, whole=True, least=1)
+        deepest = (short // MIN_SIDE).bit_length()
+        if depth > deepest:
+            raise SettingsError(
+                f"a pyramid of {depth} sizes is too deep for {width} x {height}: use at most {deepest}."
+            )
+        shares = [0.5**n for n in range(depth - 1, 0, -1)]
+    shares += [] if coarse is final else [1]
+    each = steps // 2 // len(shares) if shares else 0
+    sketches = [Level(round(height * share), round(width * share), coarse, each) for share in shares if each]
+    return [*sketches, Level(height, width, final, steps - each * len(shares))]

@@ -13,6 +13,7 @@ from nst_lib.painting import Painting
 LEAST = 128  # pixels: in less, the deepest style layer sees hardly more than the picture's own repetition
 # A guide counts by what an early layer sees of it, which is light and dark: little enough for the texture to grow over it.
 GUIDE_LAYER, GUIDE_WEIGHT = "block2_conv1", 0.3
+STEPS = 70  # evaluations of the loss; with 60, grain stays
 NOISE = 0.1  # standard deviation of what a texture grows from: more would still show in the end
 
 
@@ -33,7 +34,8 @@ def texture(
         tileable: whether copies of the texture fit together without a seam.
         guide: a picture whose light and dark the texture follows, where it can.
         seed: of the noise from which it grows.
-        settings: as `Painting` takes them.
+        settings: as `Painting` takes them. The budget is STEPS evaluations, and each size of the pyramid a quarter of the
+            next, from 512 pixels on: at the smallest, the network sees what is large in the painting, bricks and waves.
 
     Raises:
         SettingsError: if it would be smaller than what the network sees at once, or for bad settings.
@@ -46,8 +48,17 @@ def texture(
         ground = resize(from_oklab(to_oklab(guide) * [1, 0, 0]), size)
         options |= {"content_weight": GUIDE_WEIGHT, "content_layers": (GUIDE_LAYER,)}
     noise = np.random.default_rng(seed).normal(0, NOISE, ground.shape)
-    options["init"] = (ground + noise).clip(0, 1).astype("float32")
-    return Painting(ground, styles, size=size, tileable=tileable, seed=seed, **(options | settings))
+    options |= {"init": (ground + noise).clip(0, 1).astype("float32"), "pyramid": _sizes(*ground.shape[:2])}
+    options |= settings
+    if options.get("steps") is None and options.get("seconds") is None:
+        options["steps"] = STEPS
+    return Painting(ground, styles, size=size, tileable=tileable, seed=seed, **options)
+
+
+def _sizes(height: int, width: int) -> list[int]:
+    """The long sides of the sizes before the last, each a quarter of the next, and no short side below LEAST."""
+    long, short = max(height, width), min(height, width)
+    return [*_sizes(height // 4, width // 4), long // 4] if short >= 4 * LEAST else []
 
 
 def repeated(tile: np.ndarray, times: int = 3) -> np.ndarray:

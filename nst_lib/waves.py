@@ -19,7 +19,7 @@ def to_waves(picture: Tensor, periodic: bool = False) -> Tensor:
     if _is_fast(height, width, periodic):
         return ops.stack([_along_both(_cosine_transform, picture[..., channel]) for channel in range(channels)])
     rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
-    return ops.einsum("ui,vj,ijc->cuv", rows, columns, picture)
+    return rows @ ops.transpose(picture, (2, 0, 1)) @ ops.transpose(columns)
 
 
 def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
@@ -28,7 +28,7 @@ def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
     if _is_fast(height, width, periodic):
         return ops.stack([_along_both(_inverse_cosine_transform, waves[channel]) for channel in range(channels)], -1)
     rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
-    return ops.einsum("ui,vj,cuv->ijc", rows, columns, waves)
+    return ops.transpose(ops.transpose(rows) @ waves @ columns, (1, 2, 0))
 
 
 @cache

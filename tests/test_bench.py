@@ -40,11 +40,26 @@ def test_the_page_has_a_verdict_and_a_command_for_each_row(tmp_path):
         assert (drawn == tuple(bytes.fromhex(colour[1:]))).all(1).sum() > 100
 
 
+def test_our_times_beside_other_programs(tmp_path):
+    pytest.importorskip("matplotlib", reason="the benchmark draws with matplotlib, which is in the extra `bench`")
+    beside = {"title": "To paint.", "unit": "s", "times": {"a peer": 40.0, "nst": 10.0}}
+    missed = beside | {"times": {"another": 40.0, "nst": None}}
+    rows = {"peers": [RESULT | {"beside": beside}, RESULT | {"beside": missed}], "fast": [RESULT]}
+    assert bench_page.write_page(rows, tmp_path) == ["benchmarks.md", "benchmarks_beside.png"]
+    assert "(benchmarks_beside.png)" in (tmp_path / "benchmarks.md").read_text()
+    drawn = np.asarray(Image.open(tmp_path / "benchmarks_beside.png").convert("RGB")).reshape(-1, 3)
+    ours, theirs = (
+        (drawn == tuple(bytes.fromhex(colour))).all(1).sum() for colour in (bench_page.PALETTE[0][1:], "bb" * 3)
+    )
+    assert theirs / ours == pytest.approx(8, rel=0.1)  # 40 + 40 to 10
+
+
 def test_a_row_of_a_peer():
     seconds = {"peer": np.array([1.0, 2.0, 3.0]), "nst": np.array([0.5, 1.0, 1.5])}
     losses = {"peer": np.array([9.0, 4.0, 5.0]), "nst": np.array([9.0, 4.5, 3.0])}
     row = bench_peers.compare("peer", losses, seconds)
     assert row["measured"] == pytest.approx(1.5 / 2.0) and row["verdict"] == "1.3 times as fast"
+    assert row["beside"]["times"] == {"peer": 2.0, "nst": 1.5}
     row = bench_peers.compare("peer", losses | {"nst": losses["nst"] + 2}, seconds)
     assert row["measured"] is None and row["verdict"] == "not reached: 5.000 for 4.000"
 

@@ -666,10 +666,10 @@ def test_doctor(nst, monkeypatch, tmp_path):
     assert result.code == 0, result.out
     assert all(re.match(r"(OK|--)  +\S", line) for line in lines)
     assert [line[5:21].strip() for line in lines] == [
-        "Python", "free memory", "cores", "pocket VGG", "ONNX Runtime", "PyAV", "OpenCV", "styles", "VGG16", "VGG19",
-        "engine", "GPU", "precision", "speed", "fast styles",
+        "Python", "free memory", "cores", "pocket VGG", "ONNX Runtime", "OpenVINO", "PyAV", "OpenCV", "styles", "VGG16",
+        "VGG19", "engine", "GPU", "precision", "speed", "fast styles",
     ]  # fmt: skip
-    assert lines[8] == "--   VGG16           not here; `nst fetch vgg16`"
+    assert lines[9] == "--   VGG16           not here; `nst fetch vgg16`"
     assert re.search(r"about \d+ s for a 256 px picture", lines[-2])
     assert re.search(r"\d+ ms for a frame", lines[-1])
     assert max(map(len, lines)) <= 80

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_lib import cli, exploration
+from nst_lib import autodiff, cli, exploration
 from nst_lib.errors import NSTError, PictureError, SettingsError
 from nst_lib.exploration import MAX_TILES, Tile, Variant, draw_sheet, explore, paint_command, plan_tiles
 from nst_lib.images import load_image, resize, save_image
@@ -162,6 +162,8 @@ def test_a_single_axis_runs_on_and_long_names_fit(pair):
 
 def test_a_tile_is_the_first_level_of_what_its_command_paints(nst, here, monkeypatch, pair):
     settings = {"style_weights": [2.5], "layers": ["coarse"], "style_scales": [1.5]}
+    # bfloat16 rounds several tiles together otherwise than one.
+    monkeypatch.setattr(autodiff, "bfloat16_pays", lambda: False)
     for seed in (None, 4):
         variant = Variant(style_weight=2.5, layers="coarse", style_scale=1.5, seed=seed)
         pictures = [load_image(name) for name in ("my photo.png", "wave.png")]
@@ -184,7 +186,7 @@ def test_a_tile_is_the_first_level_of_what_its_command_paints(nst, here, monkeyp
         ((painting, picture),) = painted
         assert painting.levels[0].steps == 6 and picture.shape == tile.picture.shape
         assert painting.style_weight == 2.5 and painting.subject.style_scale == 1.5 and painting.backbone == "pocket"
-        assert distance(picture, tile.picture) < 0.01
+        assert distance(picture, tile.picture) < 0.005
         assert load_image("large.png").shape == (128, 128, 3)
 
 

@@ -235,12 +235,8 @@ def test_other_engines_are_refused(monkeypatch, engine):
 @pytest.fixture
 def cluster(monkeypatch):
     """Two machines with three devices each, of which this is the second."""
-    fake = SimpleNamespace(
-        devices=lambda: [SimpleNamespace(process_index=i // 3) for i in range(6)],
-        process_index=lambda: 1,
-        process_count=lambda: 2,
-    )
-    monkeypatch.setattr(devices, "_jax", lambda: fake)
+    fake = SimpleNamespace(device_owners=lambda: [0, 0, 0, 1, 1, 1], process=lambda: (1, 2))
+    monkeypatch.setattr(devices, "_engine", lambda: fake)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
 
 

@@ -14,7 +14,7 @@ from conftest import ROOT
 from nst_lib.errors import PictureError, SettingsError, StyleError
 from nst_lib.fast import running
 from nst_lib.fast.exporting import export_onnx
-from nst_lib.fast.running import KerasRunner, make_runner, paint_picture
+from nst_lib.fast.running import KerasRunner, OpenVINORunner, make_runner, paint_picture
 from nst_lib.fast.styles import SHIPPED_FILE, THUMBNAIL, Style, StyleFile, load_style, shipped_styles, style_names
 from nst_lib.images import crop_to_fit, load_image
 
@@ -303,6 +303,39 @@ def test_onnx_runtime_paints_what_keras_paints(shipped, names, keras_runner):
         np.testing.assert_allclose(own, own_other, atol=1e-3, rtol=1e-3)
         fixed = [paint_picture(run, photograph, numbers, 0.9 * own, 0.5)[0] for run in (runtime, keras_runner)]
         np.testing.assert_allclose(*fixed, atol=1e-3)
+
+
+@pytest.mark.parametrize(("precision", "worst", "mean"), [("f32", 1e-3, 1e-4), ("bf16", 0.1, 0.005)])
+def test_openvino_paints_what_keras_paints(shipped, names, keras_runner, monkeypatch, precision, worst, mean):
+    pytest.importorskip("openvino", reason="openvino is an optional package: pip install openvino")
+    monkeypatch.setattr(running, "_openvino_precision", lambda: precision)
+    runtime = make_runner(shipped.weights, "openvino")
+    assert isinstance(runtime, OpenVINORunner)
+    for i, path in enumerate(CONTENT[:3]):
+        photograph = crop_to_fit(load_image(path), 96, 64 + 32 * i)
+        numbers = shipped.styles[names[i % 2]]
+        (one, own), (other, own_other) = (paint_picture(run, photograph, numbers) for run in (runtime, keras_runner))
+        fixed = [paint_picture(run, photograph, numbers, 0.9 * own_other, 0.5)[0] for run in (runtime, keras_runner)]
+        for difference in (np.abs(one - other), np.abs(np.subtract(*fixed))):
+            assert difference.max() < worst and difference.mean() < mean
+        np.testing.assert_allclose(own, own_other, atol=worst, rtol=0.02)
+    pair = np.stack([photograph, photograph[::-1]])
+    together, _ = runtime(pair, numbers)
+    np.testing.assert_allclose(together[:1], runtime(pair[:1], numbers)[0], atol=worst)
+
+
+def test_openvino_runs_frames_where_the_processor_has_bfloat16(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: name)
+    for precision, engine in (("bf16", "openvino"), ("f32", "onnx")):
+        monkeypatch.setattr(running, "_openvino_precision", lambda precision=precision: precision)
+        assert running.check_engine("auto", frames=True) == engine
+        assert running.check_engine("auto") == "onnx"
+
+
+def test_without_openvino_it_is_said(names, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None)
+    with pytest.raises(SettingsError, match="OpenVINO is not installed: pip install openvino"):
+        load_style(names[0], engine="openvino")
 
 
 def test_keras_paints_where_it_is_asked_to(names):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, JpegImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin
 
 from nst_lib import images
 from nst_lib.errors import PictureError, SettingsError
@@ -384,6 +384,26 @@ def test_a_linear_profile_is_converted(kind):
 
 def test_a_profile_with_red_and_green_swapped():
     assert_color(load_image(encode(flat("RGB", (255, 0, 0)), icc_profile=SWAPPED_RGB)), 0, 1, 0, within=0.01)
+
+
+def test_pictures_that_are_srgb_already_stay_as_they_are():
+    curve = b"para\0\0\0\0\0\3\0\0" + struct.pack(
+        ">5i", *(round(65536 * value) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
+    )
+    browsers = icc("RGB ", {"rXYZ": RED, "gXYZ": GREEN, "bXYZ": BLUE} | dict.fromkeys(CURVES, curve))
+    for profile in (browsers, ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()):
+        for picture in (noise(), noise(channels=4)):
+            tagged, bare = (load_image(encode(picture, **options)) for options in ({"icc_profile": profile}, {}))
+            np.testing.assert_array_equal(tagged, bare)
+
+
+def test_a_profile_that_is_nearly_srgb_is_converted():
+    gamma = b"curv\0\0\0\0\0\0\0\1" + struct.pack(">H", round(256 * 2.2))  # differs most in the shadows
+    profile = icc("RGB ", {"rXYZ": RED, "gXYZ": GREEN, "bXYZ": BLUE} | dict.fromkeys(CURVES, gamma))
+    light = 12.92 * (12 / 255) ** 2.2  # sRGB's straight piece, below a linear 0.0031
+    assert light < 8 / 255
+    picture = load_image(encode(flat("RGB", (12, 12, 12)), icc_profile=profile))
+    assert_color(picture, light, light, light, within=0.004)
 
 
 def test_a_profile_leaves_transparency_alone():

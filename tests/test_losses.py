@@ -154,6 +154,12 @@ def test_total_variation():
     assert measured == pytest.approx(oracles.total_variation(picture), rel=1e-5)
 
 
+def test_total_variation_of_a_tile_counts_the_steps_across_its_seam():
+    tile = np.random.default_rng(0).uniform(size=(9, 11, 3)).astype("float32")
+    measured = number(losses.total_variation(ops.array(tile[None]), periodic=True))
+    assert measured == pytest.approx(oracles.total_variation(np.pad(tile, ((0, 1), (0, 1), (0, 0)), "wrap")), rel=1e-5)
+
+
 def test_total_variation_of_one_colour_is_nothing_and_flat():
     value, _, gradient = autodiff.value_and_gradient(
         lambda x: (losses.total_variation(x), ops.zeros(())), ops.full((1, 8, 8, 3), 0.3)

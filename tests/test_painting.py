@@ -297,6 +297,9 @@ def test_there_must_be_something_to_paint(pair):
         ({"content_layers": ()}, "no layers given for the content or the style"),
         ({"pyramid": 3}, "a pyramid of 3 sizes is too deep for 64 x 64: use at most 2"),
         ({"pyramid": 0}, "pyramid is 0"),
+        ({"pyramid": [64]}, "a pyramid of 64 pixels cannot begin with 64: choose a size between"),
+        ({"pyramid": ["64"]}, "a size of the pyramid is '64'"),
+        ({"pyramid": [8]}, "a size of the pyramid is 8"),
         ({"pyramid": 1.5}, "pyramid is 1.5"),
         ({"shares": [0.5, 0.5]}, "2 shares for 1 paintings"),
         ({"shares": [-1]}, "a share is -1"),
@@ -333,6 +336,7 @@ def test_the_plan_of_sizes(pair):
     assert plan(steps=10) == [(64, 64, 10)]
     assert plan(steps=10, pyramid=2) == [(32, 32, 5), (64, 64, 5)]
     assert plan(steps=1, pyramid=2) == [(64, 64, 1)]
+    assert plan(steps=10, pyramid=[40]) == [(40, 40, 5), (64, 64, 5)]
     assert plan(size=130, steps=11, pyramid=3) == [(32, 32, 2), (65, 65, 2), (130, 130, 7)]
     assert plan(size=511, steps=20) == [(511, 511, 20)]
     assert plan(size=512, steps=20) == [(256, 256, 10), (512, 512, 10)]

@@ -51,7 +51,7 @@ def studio(files):
     for panel in panels:
         panel.close()
         panel.worker.wait(PATIENCE)
-    assert not workers()
+    wait_until(lambda: not workers())
 
 
 def workers():

@@ -91,7 +91,7 @@ def test_style_and_strength_change_while_it_runs(panel, browser, pair):
 
 def test_steadied_frames_are_those_of_the_steadier(panel, browser, pair):
     panel.steady.value = 0.8
-    steadier, style = Steadier(load_style("great_wave"), 0.8), panel.style
+    steadier, style = Steadier(load_style("great_wave", frames=True), 0.8), panel.style
     frames = [np.roll(pair[0], shift, axis=1) for shift in range(3)]
     for frame in frames:
         assert same(browser.paint(frame), steadier(jpeg(frame)))
@@ -140,7 +140,9 @@ def test_snapshot_is_the_last_painting_without_loss(panel, browser, pair):
     for name in ("webcam.png", "webcam-2.png"):
         browser.send("snapshot")
         assert f"Saved {name}" in panel.message.value
-        np.testing.assert_allclose(load_image(name), load_style("great_wave")(jpeg(pair[0])), atol=0.51 / 255)
+        np.testing.assert_allclose(
+            load_image(name), load_style("great_wave", frames=True)(jpeg(pair[0])), atol=0.51 / 255
+        )
 
 
 def test_a_snapshot_that_cannot_be_saved_is_said(panel, browser, pair, monkeypatch):

@@ -8,7 +8,7 @@ from nst_lib.backbones import load_backbone, wrapped
 from nst_lib.errors import SettingsError
 from nst_lib.images import resize
 from nst_lib.painting import paint
-from nst_lib.textures import recut, repeated, seam, texture
+from nst_lib.textures import STEPS, recut, repeated, seam, texture
 
 
 def test_a_wrapped_picture_is_a_cut_from_its_own_copies():
@@ -61,14 +61,17 @@ def test_a_tile_is_cut_where_nothing_stands_out():
 
 def test_a_tile_has_no_seam_and_its_like_without_wrapping_has(pair):
     _, painting = pair
-    percentiles = {}
-    for tileable in (True, False):
-        tile = texture(painting, 128, tileable=tileable, steps=40, precision="float32")
-        losses = [state.loss for state in paint(tile)]
-        assert losses[-1] < 0.3 * losses[0]
-        percentiles[tileable] = seam(tile.picture)
-    assert max(percentiles[True]) <= 97 and min(percentiles[True]) >= 1
-    assert max(percentiles[False]) > 97
+    percentiles: dict[bool, list[float]] = {True: [], False: []}
+    for tileable, seeds in ((True, 4), (False, 2)):
+        for seed in range(seeds):
+            tile = texture(painting, 128, tileable=tileable, steps=40, precision="float32", seed=seed)
+            losses = [state.loss for state in paint(tile)]
+            assert losses[-1] < 0.3 * losses[0]
+            percentiles[tileable] += seam(tile.picture)
+    # On a torus the seam is any place: of one tile it may by chance be the smoothest of all, but eight of them have the
+    # mean of eight random places, 50, within three standard deviations of 10.
+    assert 20 < np.mean(percentiles[True]) < 80
+    assert min(percentiles[False]) > 97
 
 
 def test_a_guide_decides_where_it_is_light(pair):
@@ -90,3 +93,14 @@ def test_the_same_seed_gives_the_same_noise_to_begin_with(pair):
 def test_a_texture_must_be_larger_than_what_the_network_sees(pair):
     with pytest.raises(SettingsError, match="at least 128"):
         texture(pair[1], 64)
+
+
+def test_a_large_texture_begins_where_the_network_sees_what_is_large(pair):
+    def sizes(size, **settings):
+        return [level.width for level in texture(pair[1], size, memory=None, **settings).levels]
+
+    assert sizes(500) == [500]
+    assert sizes(512) == [128, 512]
+    assert sizes(640, pyramid=1) == [640]
+    work = texture(pair[1], 128)
+    assert work.steps == STEPS and texture(pair[1], 128, seconds=1.0).steps is None

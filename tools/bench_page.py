@@ -73,6 +73,31 @@ def draw(file: Path, panels: dict[str, tuple[list[str], dict[str, list]]], colum
     figure.savefig(file, dpi=110)
 
 
+def draw_beside(file: Path, rows: dict[str, list[dict]]) -> None:
+    """A figure of the results that have `beside`, our time and a peer's for the same thing, with their commands."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import NullLocator
+
+    found = [(name, r) for name, results in rows.items() for r in results if "beside" in r]
+    figure = Figure(figsize=(8.6, 0.6 + 1.2 * len(found)), facecolor="white", layout="constrained")
+    axes = figure.subplots(len(found), 1, squeeze=False)[:, 0]
+    for axis, (name, r) in zip(axes, found, strict=True):
+        unit, times = r["beside"]["unit"], r["beside"]["times"]
+        longest = max(seconds for seconds in times.values() if seconds is not None)
+        for place, (program, seconds) in enumerate(times.items()):
+            ours = program == "nst"
+            axis.barh(place, seconds or 0, color=PALETTE[0] if ours else "#bbbbbb")
+            text = "not reached" if seconds is None else f"{float(f'{seconds:.3g}'):g} {unit}"
+            axis.text((seconds or 0) + longest / 100, place, text, va="center", fontsize=9, color=INK)
+        axis.set(xlim=(0, 1.15 * longest), yticks=range(len(times)), yticklabels=times, ylim=(len(times) - 0.4, -0.6))
+        axis.set_title(f"{r['beside']['title']}\nmake bench ROWS={name}", fontsize=9, loc="left", color=INK)
+        axis.spines[:].set_visible(False)
+        axis.xaxis.set_major_locator(NullLocator())
+        axis.tick_params(length=0, labelsize=9, colors=INK)
+    figure.supxlabel(f"{found[0][1]['machine']}. One H100: not measured.", fontsize=8, color=INK)
+    figure.savefig(file, dpi=110)
+
+
 def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
     """Write benchmarks.md and the figures into `folder`; their names."""
     figures: dict[str, dict] = {}
@@ -99,9 +124,13 @@ def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
     for name, panels in figures.items():
         draw(folder / f"{name}.png", panels, COLUMNS[name])
         lines += ["", f"![{FIGURES[name]}]({name}.png)"]
+    beside = any("beside" in r for results in rows.values() for r in results)
+    if beside:
+        draw_beside(folder / "benchmarks_beside.png", rows)
+        lines += ["", "![Our times beside other programs' for the same thing](benchmarks_beside.png)"]
     lines += ["", "## Details", "", *notes, ""]
     remarks = folder / "benchmark_remarks.md"  # written by hand: what was tried, and why a bar is not met
     if remarks.exists():
         lines += [remarks.read_text()]
     (folder / "benchmarks.md").write_text("\n".join(lines))
-    return ["benchmarks.md", *(f"{name}.png" for name in figures)]
+    return ["benchmarks.md", *(f"{name}.png" for name in [*figures, *["benchmarks_beside"] * beside])]

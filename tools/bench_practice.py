@@ -62,7 +62,7 @@ def large_print() -> list[dict]:
         report = Path(folder, "report.json")
         seconds, gigabytes, output = nst(
             "paint", CONTENT / "chenonceau_castle.jpg", STYLES / "vangogh_church_auvers.jpg", "--size", 2048,
-            "--memory", 4, "--json", report, "-o", Path(folder, "print.png"),
+            "--memory", 3, "--json", report, "-o", Path(folder, "print.png"),
         )  # fmt: skip
         spent = json.loads(report.read_text())["seconds"]["optimize"]
     minutes, rest, expected = re.search(r"about (\d+):(\d+) min and ([\d.]+) GB", output).groups()
@@ -71,7 +71,7 @@ def large_print() -> list[dict]:
         f"estimated {estimated} s and {expected} GB; optimisation took {spent:.0f} s, the process {gigabytes:.2f} GB"
     )
     return [
-        result("`nst paint --size 2048 --memory 4`, pocket VGG, whole process", seconds / 60, 6.0, "min", detail),
+        result("`nst paint --size 2048 --memory 3`, pocket VGG, whole process", seconds / 60, 6.0, "min", detail),
         result("its memory", gigabytes, 3.0, "GB"),
         result("error of the estimated time", abs(estimated / spent - 1), 0.25, "share"),
         result("error of the estimated memory", abs(float(expected) / gigabytes - 1), 0.25, "share"),

@@ -96,8 +96,8 @@ def studio_steering() -> list[dict]:
         book.run("panel.worker.wait(300)")
         if QUICK:
             book.run("panel.knobs['steps'].value = 30")
-        trace = json.loads(book.run(LOSSES))
-        good = next(seconds for seconds, _, loss in trace if loss <= 1.05 * trace[-1][2])
+        traces = [json.loads(book.run(LOSSES)) for _ in range(1 if QUICK else 5)]
+        good = [next(seconds for seconds, _, loss in trace if loss <= 1.05 * trace[-1][2]) for trace in traces]
         idle = [float(book.run(CANCEL)) for _ in range(3 if QUICK else 10)]
         book.run("panel.knobs['steps'].value = 10; panel.run(); panel.worker.wait(300)")
         moves = []
@@ -105,7 +105,7 @@ def studio_steering() -> list[dict]:
             moves.append(book.page.evaluate(MOVE, ["style", 80 + 40 * (i % 2)]) / 1000)
             book.run("panel.worker.wait(300)")
     detail = f"median {np.median(moves):.2f} s of {len(moves)} moves"
-    evaluations = f"{trace[-1][1]} evaluations, {trace[-1][0]:.1f} s in all"
+    evaluations = f"median of {len(good)}, {min(good):.2f} to {max(good):.2f} s; {traces[0][-1][0]:.1f} s in all"
     return [
         result(
             "style_studio, slider to changed picture, 256 px, 95 of 100",
@@ -115,7 +115,11 @@ def studio_steering() -> list[dict]:
             detail,
         ),
         result(
-            "style_studio, Run to within 5 % of the loss after 300 evaluations, 256 px", good, 4.0, "s", evaluations
+            "style_studio, Run to within 5 % of the loss after 300 evaluations, 256 px",
+            np.median(good),
+            4.0,
+            "s",
+            evaluations,
         ),
         result("style_studio, Cancel to idle, 256 px, at most", max(idle), 0.3, "s", f"of {len(idle)}"),
     ]

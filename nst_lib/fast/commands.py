@@ -73,7 +73,7 @@ def _add_fast(commands: Any) -> None:
     add("--strength", metavar="S", type=float, default=1.0, help="0, the photograph, to 1 (default: 1)")
     add("--size", metavar="PIXELS", type=int, help="long side (default: the input's)")
     add("--steady", metavar="S", type=float, default=0.5, help="of a film, against flicker: 0 to 1 (default: 0.5)")
-    add("--engine", choices=ENGINES, default="auto", help="(default: auto, onnx where it is installed)")
+    add("--engine", choices=ENGINES, default="auto", help="(default: auto, the quickest that is installed)")
     add("--shard", metavar="I/N", type=_shard, help="of a folder, the I-th of N equal shares: for job arrays")
     add(
         "--max-pixels",
@@ -134,10 +134,11 @@ def _add_train(commands: Any) -> None:
 def _fast(options: argparse.Namespace) -> int:
     source = Path(options.input)
     began = time.perf_counter()
-    style = load_style(options.styles, options.shares, options.engine)
+    is_film = source.suffix.lower() in SUFFIXES and not source.is_dir()
+    style = load_style(options.styles, options.shares, options.engine, frames=is_film)
     loaded = time.perf_counter()
     suffix = "" if source.is_dir() else ".png"
-    if source.suffix.lower() in SUFFIXES and not source.is_dir():
+    if is_film:
         suffix = source.suffix if source.suffix.lower() in VIDEO_FORMATS else ".mp4"
     output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
@@ -147,7 +148,7 @@ def _fast(options: argparse.Namespace) -> int:
     check_writable(output, SettingsError)
     if os.path.realpath(output) == os.path.realpath(source):
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
-    if source.suffix.lower() in SUFFIXES:
+    if is_film:
         return _fast_video(options, style, source, output)
     check_format(output)
     picture = load_image(source, options.size, max_pixels=options.max_pixels)

@@ -76,8 +76,7 @@ def joined(meeting: Meeting | None) -> Iterator[None]:
         yield
         return
     check_engine(os.environ.get("KERAS_BACKEND") or "tensorflow")
-    import jax
-
+    engine = _engine()
     with subprocess.Popen([sys.executable, "-c", WATCHER], stdin=subprocess.PIPE, text=True, bufsize=1,
                           start_new_session=True) as watcher:  # fmt: skip
         assert watcher.stdin is not None
@@ -85,14 +84,11 @@ def joined(meeting: Meeting | None) -> Iterator[None]:
         tell(f"not all {meeting.processes} workers came to {meeting.address} within {MEETING_SECONDS} s. Check the "
              "address, and that --processes is how many you start.\n")  # fmt: skip
         try:
-            # Left to find out by itself that Slurm runs, JAX would use one GPU only.
-            jax.distributed.initialize(
-                *meeting, cluster_detection_method="deactivate", initialization_timeout=MEETING_SECONDS
-            )
+            engine.meet(*meeting, MEETING_SECONDS)
             tell(f"worker {meeting.process_id} was ended, by the system or because it has lost another one. {GO_ON}\n")
             check_same("nst_lib version", importlib.metadata.version("nst_lib"))
             yield
-            jax.distributed.shutdown()
+            engine.part()
             tell("\n")
         except BaseException as problem:
             tell("\n")
@@ -134,7 +130,7 @@ def shared(devices: str, batch: int) -> AbstractContextManager[Any]:
     import keras
 
     check_engine(keras.backend.backend())
-    count = len(_jax().devices())
+    count = len(_engine().device_owners())
     if batch % count:
         raise SettingsError(
             f"a batch of {batch} cannot be shared equally among {count} devices: give --batch {-(-batch // count) * count}."
@@ -146,8 +142,8 @@ def own_rows(devices: str, batch: int) -> range:
     """Which of a batch's photographs go to this process' devices."""
     if devices == "one":
         return range(batch)
-    owners = [device.process_index for device in _jax().devices()]
-    first, count = owners.index(_jax().process_index()), owners.count(_jax().process_index())
+    owners, (process, _) = _engine().device_owners(), _engine().process()
+    first, count = owners.index(process), owners.count(process)
     each = batch // len(owners)
     return range(each * first, each * (first + count))
 
@@ -167,21 +163,19 @@ def apart() -> Iterator[None]:
 
 def process_count() -> int:
     """How many workers train together; 1 is alone."""
-    import keras
-
-    return _jax().process_count() if keras.backend.backend() == "jax" else 1
+    return _engine().process()[1]
 
 
 def is_first() -> bool:
     """Whether this worker is alone, or the one that shows the progress and writes the files."""
-    return process_count() == 1 or _jax().process_index() == 0
+    return _engine().process()[0] == 0
 
 
 def agree(seconds: float, stop: bool) -> tuple[float, bool]:
     """What all workers go by: the first one's seconds, and whether any of them is to stop."""
     if process_count() == 1:
         return seconds, stop
-    each = _gather(np.array([seconds, stop], "float32"))
+    each = _engine().gather(np.array([seconds, stop], "float32"))
     return float(each[0, 0]), bool(each[:, 1].any())
 
 
@@ -193,8 +187,6 @@ def from_first(read: Callable[[], list[np.ndarray]], like: Sequence[np.ndarray])
     """
     if process_count() == 1:
         return read()
-    from jax.experimental import multihost_utils
-
     arrays, said = list(like), ""
     if is_first():
         try:
@@ -204,7 +196,7 @@ def from_first(read: Callable[[], list[np.ndarray]], like: Sequence[np.ndarray])
     said = _gather_texts(said)[0]
     if said:
         raise CheckpointError(said)
-    return multihost_utils.broadcast_one_to_all(arrays)
+    return list(_engine().give_out(arrays))
 
 
 def check_same(what: str, value: str) -> None:
@@ -214,23 +206,17 @@ def check_same(what: str, value: str) -> None:
     for worker, other in enumerate(_gather_texts(value)):
         if other != value:
             raise SettingsError(
-                f"worker {worker}'s {what} is {other}, and worker {_jax().process_index()}'s {value}: all need the same."
+                f"worker {worker}'s {what} is {other}, and worker {_engine().process()[0]}'s {value}: all need the same."
             )
 
 
 def _gather_texts(text: str) -> list[str]:
     padded = np.frombuffer(text.encode()[:TEXT].ljust(TEXT), "uint8")
-    return [bytes(row).decode(errors="replace").rstrip() for row in _gather(padded)]
+    return [bytes(row).decode(errors="replace").rstrip() for row in _engine().gather(padded)]
 
 
-def _gather(array: np.ndarray) -> np.ndarray:
-    """The arrays of all workers, which are of one shape, as one."""
-    from jax.experimental import multihost_utils
+def _engine() -> Any:
+    """The engine's side of it; imported when it is needed, as it starts the engine."""
+    from nst_lib import autodiff
 
-    return np.asarray(multihost_utils.process_allgather(array))
-
-
-def _jax() -> Any:
-    import jax
-
-    return jax
+    return autodiff

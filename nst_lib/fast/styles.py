@@ -152,7 +152,10 @@ def shipped_styles() -> StyleFile:
 
 
 def load_style(
-    style: str | os.PathLike | Sequence[str | os.PathLike], shares: Sequence[float] | None = None, engine: str = "auto"
+    style: str | os.PathLike | Sequence[str | os.PathLike],
+    shares: Sequence[float] | None = None,
+    engine: str = "auto",
+    frames: bool = False,
 ) -> Style:
     """Load a style, or several to blend.
 
@@ -160,7 +163,8 @@ def load_style(
         style: a shipped style's name (see `style_names`), or a file that `nst train` or `nst export` made; or a list of
             those to blend. Of a file with several styles, FILE:NAME is one.
         shares: how much of each of several, all positive; equal by default.
-        engine: "onnx", "keras", or "auto": ONNX Runtime where it is installed, else Keras.
+        engine: "onnx", "openvino", "keras", or "auto": ONNX Runtime where it is installed, else Keras.
+        frames: whether it is for many pictures of one size; then "auto" is OpenVINO where it is installed and quicker.
 
     Raises:
         SettingsError: for an unknown name (with the nearest ones), shares that do not fit, or an unknown engine.
@@ -184,14 +188,13 @@ def load_style(
             )
         key = name if name not in by_name else f"{name} ({len(by_name) + 1})"
         styles[key], by_name[key] = file.styles[name], share
-    return Style(
-        StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, make_runner(first.weights, engine)
-    )
+    run = make_runner(first.weights, engine, frames=frames)
+    return Style(StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, run)
 
 
 def _load_exported(path: str, engine: str) -> Style:
     """A style that `nst export` wrote."""
-    if engine == "keras":
+    if engine in ("keras", "openvino"):
         raise SettingsError(f"{path} can only be run by ONNX Runtime: leave out the engine, or choose onnx.")
     check_engine("onnx")
     if not Path(path).is_file():

@@ -18,12 +18,15 @@ THUMBNAIL = 36  # pixels on the page, the side of a painting's piece
 ROW = {"align_items": "center", "max_width": "38em"}
 
 
-def load_blend(style: str | Mapping[str, float] | None = None, file: str | os.PathLike | None = None) -> Style:
+def load_blend(
+    style: str | Mapping[str, float] | None = None, file: str | os.PathLike | None = None, frames: bool = False
+) -> Style:
     """What a panel paints in, run in a way that suits a processor shared with a browser.
 
     Args:
         style: the name of a style, or the shares of several by name; by default the file's first style.
         file: a style file that `nst train` made; by default the shipped one.
+        frames: whether it is to paint many pictures of one size; see `load_style`.
 
     Raises:
         StyleError: if the file is missing, damaged or of another version.
@@ -32,7 +35,7 @@ def load_blend(style: str | Mapping[str, float] | None = None, file: str | os.Pa
     known = shipped_styles() if file is None else StyleFile.load(file)
     style = next(iter(known.styles)) if style is None else style
     shares = {style: 1.0} if isinstance(style, str) else style
-    return Style(known, shares, make_runner(known.weights, alone=False))
+    return Style(known, shares, make_runner(known.weights, alone=False, frames=frames))
 
 
 class Blend(widgets.VBox):

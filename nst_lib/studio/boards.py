@@ -76,6 +76,11 @@ class MoodboardStudio(Panel):
 
         self.files.run(write)
 
+    def close(self) -> None:
+        """Also wait until a page that is being written is complete."""
+        self.files.finish()
+        super().close()
+
     def _settings(self) -> dict[str, Any]:
         return {"title": self.title.value, "columns": self.columns.value or None, "font": self._font}
 

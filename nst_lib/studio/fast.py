@@ -1,6 +1,5 @@
 """`fast_studio`: a picture in a blend of trained styles, painted anew while a slider moves."""
 
-import contextlib
 import os
 import shlex
 import threading
@@ -15,7 +14,7 @@ from nst_lib.fast.styles import Style
 from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
-from nst_lib.studio.panels import Panel, Worker, free_path, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
 from nst_lib.studio.sources import Source, dropped, find_source
 
 SIZE = 512  # pixels: the long side of what is shown; what is saved has the picture's own size
@@ -69,8 +68,7 @@ class FastStudio(Panel):
 
     def close(self) -> None:
         """Also wait until a picture that is being written is complete."""
-        with contextlib.suppress(Exception):  # what went wrong was shown
-            self.files.wait()
+        self.files.finish()
         super().close()
 
     def _dropped(self, name: str, data: bytes) -> None:
@@ -102,7 +100,7 @@ class FastStudio(Panel):
             self.picture = style(photograph, strength)
             self.view.after = encode(self.picture)
 
-        self.worker.run(job)
+        self.worker.run(job, HEAD_START)
         self._describe()
 
     def _describe(self) -> None:

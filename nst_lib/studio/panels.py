@@ -2,13 +2,13 @@
 whose cell is run again. Knobs and other controls are in controls.py.
 """
 
+import contextlib
 import os
 import re
 import threading
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 
@@ -17,59 +17,97 @@ from nst_lib.errors import NSTError, PictureError
 from nst_lib.studio.controls import Knob as Knob
 from nst_lib.studio.controls import encode as encode
 
+LINGER = 10.0  # seconds
+# Seconds in which the handling of a message may wait for the picture that it asks for. When it ends, the kernel says so, and
+# Jupyter's server sends nothing more until the browser has acknowledged that, which it does 40 ms later: Nagle's algorithm
+# and TCP's delayed acknowledgement, which the server leaves on.
+HEAD_START = 0.2
+Job = Callable[[threading.Event], None]
 # The panels of each cell, and the execution that made them; see `Panel`.
 _panels: dict[str, tuple[str, list["Panel"]]] = {}
 
 
 class Worker:
-    """Runs jobs in the background, one at a time; a newer one replaces the one before it. Idle, it has no thread.
+    """Runs jobs in the background, one at a time; a newer one replaces the one before it.
+
+    Its thread stays for LINGER seconds after a job: in a new one, a network takes twice the time, because memory is asked
+    for anew.
 
     Args:
         failed: called with the exception that a job ended with, in the job's thread.
     """
 
     def __init__(self, failed: Callable[[Exception], None]):
-        self._failed, self._lock = failed, threading.Lock()
+        self._failed, self._change = failed, threading.Condition()  # of what follows
         self._thread: threading.Thread | None = None
-        self._cancelled = threading.Event()
+        self._next: tuple[Job, threading.Event] | None = None
+        self._cancelled = threading.Event()  # of the job that was given last
+        self._working = self._closed = False
         self._error: Exception | None = None
 
-    def run(self, job: Callable[[threading.Event], None]) -> None:
-        """Cancel what runs, and start `job(cancelled)` when it has ended. A job looks at `cancelled` between its steps."""
-        with self._lock:
-            self._cancelled.set()
-            self._cancelled, before = threading.Event(), self._thread
-            arguments = job, self._cancelled, before
-            thread = threading.Thread(target=self._work, args=arguments, name="nst-worker", daemon=True)
-            thread.start()
-            self._thread = thread  # not before: another thread may be about to join it
+    def run(self, job: Job, head_start: float = 0.0) -> None:
+        """Cancel what runs, and start `job(cancelled)` when it has ended. A job looks at `cancelled` between its steps.
 
-    def _work(self, job: Callable[[threading.Event], None], cancelled: threading.Event, before: Any) -> None:
-        if before is not None:
-            before.join()
-        if cancelled.is_set():  # something newer was wanted meanwhile
-            return
-        try:
-            job(cancelled)
-        except Exception as problem:
-            self._error = problem
-            self._failed(problem)
+        Returns when nothing runs any more, or at the latest after `head_start` seconds.
+        """
+        with self._change:
+            self._cancelled.set()
+            self._cancelled = threading.Event()
+            self._next = job, self._cancelled
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="nst-worker", daemon=True)
+                self._thread.start()
+            self._change.notify_all()
+            self._change.wait_for(lambda: not self.busy, head_start)
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._working = False
+                self._change.notify_all()
+                self._change.wait_for(lambda: self._next or self._closed, LINGER)
+                if self._next is None:
+                    self._thread = None
+                    return
+                (job, cancelled), self._next, self._working = self._next, None, True
+            if cancelled.is_set():
+                continue
+            try:
+                job(cancelled)
+            except Exception as problem:
+                self._error = problem
+                self._failed(problem)
+            del job  # and what it holds
 
     @property
     def busy(self) -> bool:
-        """Whether a job is running."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a job runs, or is about to."""
+        return self._working or self._next is not None
 
     def cancel(self) -> None:
         """Ask the job that runs to end after its present step. Returns at once."""
         self._cancelled.set()
 
+    def close(self) -> None:
+        """Cancel, and end the thread; a job that runs is not waited for."""
+        with self._change:
+            self._cancelled.set()
+            self._closed = True
+            self._change.notify_all()
+            idle = None if self._working else self._thread
+        if idle is not None:
+            idle.join()
+
+    def finish(self) -> None:
+        """Wait until nothing runs, whatever went wrong, and end the thread."""
+        with contextlib.suppress(Exception):  # it was handed to `failed`
+            self.wait()
+        self.close()
+
     def wait(self, timeout: float | None = None) -> None:
         """Wait, at most `timeout` seconds, until nothing runs. Raises what the last job failed with, once."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-            if thread.is_alive():
+        with self._change:
+            if not self._change.wait_for(lambda: not self.busy, timeout):
                 raise TimeoutError(f"still at work after {timeout} seconds.")
         error, self._error = self._error, None
         if error is not None:
@@ -105,7 +143,7 @@ class Panel(widgets.VBox):
 
     def close(self) -> None:
         """Cancel what runs, without waiting for its end, and forget the panel's widgets."""
-        self.worker.cancel()
+        self.worker.close()
         for child in _descendants(self):
             _close_looks(child)
             child.close()

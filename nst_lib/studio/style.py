@@ -33,7 +33,9 @@ STARTS = {"the photograph": "content", "noise": "noise"}
 DEFAULTS = {"size": 256, "steps": STEPS, "content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.5,
             "style_layer_weights": {}, "style_scale": 1.0, "color": "style", "init": "content"}  # fmt: skip
 SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the optimiser begin anew
-FRAME = 0.1  # seconds between two pictures, at least
+# Seconds between two pictures, at least: when a knob has been turned, and later, when they hardly change any more. Between
+# the two it is a twelfth of the time since then. A picture shown is a step not taken: the browser wants the processor too.
+FRAME, LATER_FRAME = 0.1, 0.5
 TURN = 1.0  # seconds without a turn, after which another one is a change of its own, to be undone on its own
 REMEMBERED = 20  # changes that can be undone
 
@@ -301,7 +303,7 @@ class StyleStudio(Panel):
     def _paint(self, cancelled: threading.Event) -> None:
         """Paint until it is told to stop, or no steps are left."""
         try:
-            shown_at, cost = -FRAME, 0.0
+            shown_at, cost, self._heeded_at = -FRAME, 0.0, time.perf_counter()
             while not cancelled.is_set():
                 painting = self._heed(cancelled)
                 if painting.level_finished and not painting.finished:
@@ -312,7 +314,8 @@ class StyleStudio(Panel):
                         continue
                     self._done, self._left = self._done + 1, self._left - 1
                 began = time.perf_counter()
-                if self._left <= 0 or cancelled.is_set() or began - shown_at > max(FRAME, 4 * cost):
+                frame = min(max(FRAME, (began - self._heeded_at) / 12), LATER_FRAME)
+                if self._left <= 0 or cancelled.is_set() or began - shown_at > max(frame, 4 * cost):
                     self._show(painting)
                     shown_at = time.perf_counter()
                     cost = shown_at - began
@@ -337,12 +340,13 @@ class StyleStudio(Panel):
             painting = self._new_painting(wanted, self.picture)
             with self._lock:
                 if not cancelled.is_set():
-                    self._painting, self._targets, self._heeded = painting, targets, self._done
+                    self._painting, self._targets = painting, targets
+                    self._heeded, self._heeded_at = self._done, time.perf_counter()
         elif self._done - self._heeded >= SETTLE and any(getattr(painting, name) != wanted[name] for name in WEIGHTS):
             for name in WEIGHTS:
                 if getattr(painting, name) != wanted[name]:
                     setattr(painting, name, wanted[name])
-            self._heeded = self._done
+            self._heeded, self._heeded_at = self._done, time.perf_counter()
         return painting
 
     def _needs_targets(self, wanted: dict[str, Any]) -> tuple[Any, ...]:

@@ -77,9 +77,7 @@ function render({ model, el }) {
   async function start() {
     if (!window.isSecureContext || !navigator.mediaDevices) return say(INSECURE);
     const mine = (run = {
-      stream: null, begun: 0, number: 0, seen: 0, frames: 0, times: [], latencies: [], kernel: [],
-      fresh: false, // the camera has a frame that was not taken yet
-      hungry: true, // and it is wanted as soon as there is one
+      stream: null, begun: 0, number: 0, frames: 0, times: [], latencies: [], kernel: [],
       taking: false, ready: null, waiting: null, // where a frame is: being taken, ready to be sent, with the kernel
       preparing: 10, answering: 0, // milliseconds, running means
     });
@@ -104,30 +102,18 @@ function render({ model, el }) {
     view.video.play().catch(() => {}); // stopped before it began
     mine.begun = performance.now();
     mine.clock = setInterval(count, 1000);
-    watch(mine);
+    take(mine);
     say("Painting. Frames go to the kernel and back, and are not kept.");
   }
 
-  // Notes each new frame of the camera, and takes it if one is wanted.
-  function watch(mine) {
-    const noticed = () => {
-      if (run !== mine) return;
-      mine.seen += 1;
-      mine.fresh = true;
-      if (mine.hungry) take(mine);
-      watch(mine);
-    };
-    if (view.video.requestVideoFrameCallback) view.video.requestVideoFrameCallback(noticed);
-    else setTimeout(noticed, 33);
-  }
-
-  // Takes the newest frame, so that it is ready when the answer to the one before comes.
+  // Takes the camera's next frame, so that it is ready when the answer to the one before comes.
   async function take(mine) {
     clearTimeout(mine.soon);
     if (run !== mine || mine.taking || mine.ready) return;
-    if (!mine.fresh || !view.video.videoWidth) return void (mine.hungry = true);
-    mine.hungry = mine.fresh = false;
     mine.taking = true;
+    const wanted = performance.now();
+    await new Promise((shown) => view.video.requestVideoFrameCallback?.(shown) ?? setTimeout(shown, 33));
+    if (run !== mine) return;
     const { width, height } = sent;
     const scale = Math.max(width / view.video.videoWidth, height / view.video.videoHeight); // what does not fit is cut off
     const [w, h] = [scale * view.video.videoWidth, scale * view.video.videoHeight];
@@ -137,7 +123,7 @@ function render({ model, el }) {
     const file = await new Promise((done) => sent.toBlob(done, "image/jpeg", QUALITY));
     mine.ready = { captured, bytes: await file.arrayBuffer() };
     mine.taking = false;
-    mine.preparing = mean(mine.preparing, performance.now() - captured);
+    mine.preparing = mean(mine.preparing, performance.now() - wanted);
     if (!mine.waiting) dispatch(mine);
   }
 
@@ -179,7 +165,8 @@ function render({ model, el }) {
 
   function count() {
     if (!run?.frames) return;
-    const { frames, seen, times, latencies } = run;
+    const { frames, times, latencies } = run;
+    const seen = view.video.getVideoPlaybackQuality().totalVideoFrames;
     const seconds = (performance.now() - run.begun) / 1000;
     const recent = times.length > 1 ? (1000 * (times.length - 1)) / (times[times.length - 1] - times[0]) : 0;
     const [p50, p95] = [0.5, 0.95].map((share) => percentile(latencies, share));

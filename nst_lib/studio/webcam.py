@@ -4,7 +4,6 @@ The browser has the camera, and the kernel the network: each frame goes to the k
 webcam.js takes the frames and shows the paintings, one at a time.
 """
 
-import contextlib
 import io
 import os
 import threading
@@ -27,7 +26,7 @@ from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
-from nst_lib.studio.panels import Panel, Worker, free_path, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
 
 HERE = Path(__file__).parent
 CLIP = 10.0  # seconds
@@ -87,7 +86,7 @@ class WebcamStudio(Panel):
         self.blend = Blend(style)
         self.strength = Knob("strength", 1.0, 0, 1)
         self.steady = Knob("steady", 0.0, 0, 1)
-        self._lock, self._views, self._painting = threading.Lock(), dict[str, _View](), False
+        self._lock, self._views = threading.Lock(), dict[str, _View]()
         super().__init__()
         self.saver = Worker(self.show_error)
         knobs = widgets.VBox([self.blend, in_line(self.strength), in_line(self.steady)], layout={"flex": "1 1 340px"})
@@ -98,8 +97,7 @@ class WebcamStudio(Panel):
 
     def close(self) -> None:
         """Also wait until a film that is being written is complete. The browser releases the camera."""
-        with contextlib.suppress(Exception):  # what went wrong was shown
-            self.saver.wait()
+        self.saver.finish()
         super().close()
 
     def _blended(self, change: Any) -> None:
@@ -120,9 +118,7 @@ class WebcamStudio(Panel):
         if kind == "frame":
             with self._lock:
                 view.waiting = content["id"], bytes(buffers[0])
-                begin, self._painting = not self._painting, True
-            if begin:
-                self.worker.run(self._paint)
+            self.worker.run(self._paint, HEAD_START)
         elif kind == "snapshot":
             self._save_snapshot(view)
         elif kind == "clip" and view.clip is None:
@@ -130,17 +126,16 @@ class WebcamStudio(Panel):
             self.say(f"Recording {CLIP:.0f} seconds ...")
 
     def _next(self) -> tuple[str, _View, int, bytes] | None:
-        """A frame that waits; None if there is none, and then painting has ended."""
+        """A frame that waits, if there is one."""
         with self._lock:
             for name, view in self._views.items():
                 if view.waiting is not None:
-                    (number, jpeg), view.waiting = view.waiting, None
-                    return name, view, number, jpeg
-            self._painting = False
-            return None
+                    frame, view.waiting = view.waiting, None
+                    return name, view, *frame
+        return None
 
     def _paint(self, cancelled: threading.Event) -> None:
-        """Paint what waits, view by view, until nothing does."""
+        """Paint what waits, view by view, until nothing does, or a newer job takes the rest over."""
         failure: Exception | None = None
         while not cancelled.is_set() and (found := self._next()):
             name, view, number, jpeg = found
@@ -217,7 +212,7 @@ def webcam_studio(
     Raises:
         SettingsError, StyleError: as `load_blend`.
     """
-    return WebcamStudio(load_blend(style, file))
+    return WebcamStudio(load_blend(style, file, frames=True))
 
 
 def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:

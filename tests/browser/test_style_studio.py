@@ -121,7 +121,7 @@ def test_pause_cancel_and_a_broken_file(book, tmp_path):
     book.run_all()  # the same cell again: its former panel is closed
     alive = "from nst_lib.studio import panels; print([len(made) for _, made in panels._panels.values()])"
     assert book.run(alive).strip() == "[1]"
-    book.run("panel.worker.wait(120)")
+    book.run("panel.worker.wait(120); panel.close()")
     threads = "import threading; print([thread.name for thread in threading.enumerate() if 'nst' in thread.name])"
     assert book.run(threads).strip() == "[]"
 
