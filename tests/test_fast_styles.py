@@ -324,6 +324,24 @@ def test_openvino_paints_what_keras_paints(shipped, names, keras_runner, monkeyp
     np.testing.assert_allclose(together[:1], runtime(pair[:1], numbers)[0], atol=worst)
 
 
+def test_signals_still_arrive_when_openvino_is_gone():
+    """Left in the main thread, the stack for signals that it sets up there, and frees, is where Ctrl-C would crash."""
+    pytest.importorskip("openvino", reason="openvino is an optional package: pip install openvino")
+    script = f"""if True:
+        import gc, signal, numpy
+        from nst_lib.fast.styles import load_style
+        style = load_style({style_names()[0]!r}, engine="openvino")
+        style(numpy.zeros((64, 64, 3), "float32"))
+        del style
+        gc.collect()
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            print("interrupted")"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout) == (0, "interrupted\n"), result.stderr
+
+
 def test_openvino_runs_frames_where_the_processor_has_bfloat16(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: name)
     for precision, engine in (("bf16", "openvino"), ("f32", "onnx")):
