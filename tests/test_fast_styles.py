@@ -331,7 +331,8 @@ def test_signals_still_arrive_when_openvino_is_gone():
         import gc, signal, numpy
         from nst_lib.fast.styles import load_style
         style = load_style({style_names()[0]!r}, engine="openvino")
-        style(numpy.zeros((64, 64, 3), "float32"))
+        for height in range(64, 256, 32):
+            style(numpy.zeros((height, 64, 3), "float32"))
         del style
         gc.collect()
         try:
