@@ -124,13 +124,12 @@ class OpenVINORunner:
     """OpenVINO, on the processor. Where that has bfloat16, it is used, and a pastiche differs by 0.002 on average from the
     others'. For each shape of pictures it compiles anew, which takes a fifth of a second.
 
-    It has a thread of its own: to the one that it runs in, OpenVINO gives a stack for signals, which it frees when the model
-    goes, without taking it back. Ctrl-C in that thread would then crash Python. And a request is one thread's at a time.
+    It has a thread of its own, one for all models: to the one that it runs in, OpenVINO gives a stack for signals, which it
+    frees when the model goes, without taking it back. Ctrl-C in that thread would then crash Python.
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
         self._kernels = dict(weights)
-        self._thread = ThreadPoolExecutor(1, "nst-openvino")
         self._requests = functools.lru_cache(maxsize=4)(self._compile)
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
@@ -149,13 +148,19 @@ class OpenVINORunner:
         statistics = np.zeros_like(style) if statistics is None else statistics
         wide = (np.broadcast_to(numbers, (n, len(style)))[..., None, None] for numbers in (style, statistics))
         values = (pictures, *wide, np.full((n, 1, 1, 1), fixed))
-        return self._thread.submit(self._infer, [np.ascontiguousarray(value, "float32") for value in values]).result()
+        arrays = [np.ascontiguousarray(value, "float32") for value in values]
+        return _openvino_thread().submit(self._infer, arrays).result()
 
     def _infer(self, values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         request = self._requests(values[0].shape)
         request.infer(values, share_inputs=True)
         pastiches, own = (request.get_output_tensor(i).data.copy() for i in range(2))
         return pastiches, own
+
+
+@functools.cache
+def _openvino_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "nst-openvino")
 
 
 @functools.cache
