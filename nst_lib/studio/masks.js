@@ -126,7 +126,7 @@ function render({ model, el }) {
     pen.lineCap = pen.lineJoin = "round";
     pen.beginPath();
     pen.moveTo(...stroke);
-    pen.lineTo(...to);
+    pen.lineTo(to[0] + 0.01, to[1]); // a click is a dot, too: Chromium 156 leaves out a line of no length
     pen.stroke();
     stroke = to;
     draw();
