@@ -21,6 +21,7 @@ CELL = 4  # the network takes heights and widths that are multiples of this
 METADATA = "nst_lib"  # the key under which an exported style carries its name and numbers
 ENGINES = ("auto", "onnx", "openvino", "keras")
 PACKAGES = {"onnx": ("onnxruntime", "ONNX Runtime"), "openvino": ("openvino", "OpenVINO")}
+OPENVINO_THREAD = ThreadPoolExecutor(1, "nst-openvino")  # begins with its first frame
 # Pixels: a picture of more is painted in tiles, so that memory does not grow with it.
 WHOLE = 4_000_000
 TILE = 1024
@@ -149,18 +150,13 @@ class OpenVINORunner:
         wide = (np.broadcast_to(numbers, (n, len(style)))[..., None, None] for numbers in (style, statistics))
         values = (pictures, *wide, np.full((n, 1, 1, 1), fixed))
         arrays = [np.ascontiguousarray(value, "float32") for value in values]
-        return _openvino_thread().submit(self._infer, arrays).result()
+        return OPENVINO_THREAD.submit(self._infer, arrays).result()
 
     def _infer(self, values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         request = self._requests(values[0].shape)
         request.infer(values, share_inputs=True)
         pastiches, own = (request.get_output_tensor(i).data.copy() for i in range(2))
         return pastiches, own
-
-
-@functools.cache
-def _openvino_thread() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(1, "nst-openvino")
 
 
 @functools.cache
