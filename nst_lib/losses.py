@@ -93,7 +93,8 @@ def wasserstein_distance(activations: Tensor, target: tuple[Tensor, Tensor, Tens
     """Squared Wasserstein-2 distance between two Gaussians with the activations' means and covariances, made relative.
 
     |m - m_s|^2 + tr(C + C_s - 2 (C_s^1/2 C C_s^1/2)^1/2) (Olkin and Pukelsheim 1982), over |m_s|^2 + tr C_s. Where Gram
-    matrices mix the two, this keeps mean and covariance apart, and penalises in proportion to distance, not its square.
+    matrices mix the two, this keeps mean and covariance apart; and it is of second degree in the activations, where the
+    squared difference of Gram matrices is of fourth, so that the strongest channels do not drown the rest.
     Good to about 0.01 (see `_matrix_sqrt`), so that near 0 it may come out below it.
     """
     mean, covariance = moments(activations)

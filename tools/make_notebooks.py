@@ -1,4 +1,4 @@
-"""Make the notebooks from their sources, and run them: make_notebooks.py [--write-only] [NAME ...], by default all.
+"""Make the notebooks from their sources, and run them: make_notebooks.py [--text-only] [NAME ...], by default all.
 
 A source, `notebooks/source/NN_name.md`, is a notebook in Jupytext's Markdown. It becomes two notebooks: the lesson, where
 the answers to the exercises are left out, and `notebooks/solutions/NN_name.ipynb`, which has the exercises with their
@@ -108,10 +108,24 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
             cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
 
 
+def keep_outputs(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Give the cells whose code is as it was the outputs that they have in `path`."""
+    old = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    known = {(cell.id, cell.source): cell for cell in old if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            if before := known.get((cell.id, cell.source)):
+                cell.outputs, cell.execution_count = before.outputs, before.execution_count
+            else:
+                print(f"{path.name}: the cell {cell.id} has changed, and is now without its output", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", metavar="NAME", nargs="*", help="such as 03_style_gram, or 03 (default: all)")
-    parser.add_argument("--write-only", action="store_true", help="do not run them: for a look at the text")
+    parser.add_argument(
+        "--text-only", action="store_true", help="do not run them: only the text has changed, or is to be looked at"
+    )
     options = parser.parse_args()
     # As under nbval: the kernel sends what C++ libraries log to the terminal instead of into the cells.
     os.environ["PYTEST_CURRENT_TEST"] = "make_notebooks"
@@ -130,7 +144,9 @@ def main() -> None:
                 continue
             path.parent.mkdir(exist_ok=True)
             started = time.perf_counter()
-            if not options.write_only:
+            if options.text_only:
+                keep_outputs(result, path)
+            else:
                 run(result, path.parent)
             nbformat.validate(result)
             nbformat.write(result, path)
