@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -51,6 +52,11 @@ def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError)
     finally:
         with suppress(OSError):  # gone already where all went well
             temporary.unlink()
+
+
+def spare_path(path: str | os.PathLike[str]) -> Path:
+    """Where a file of this name goes when it cannot be written: a new folder for temporary files, perhaps on another disk."""
+    return Path(tempfile.mkdtemp(prefix="nst-"), Path(path).name)
 
 
 def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> None:

@@ -413,6 +413,10 @@ class Painting:
             CheckpointError: if the file is missing, damaged, or of another version.
         """
         header, arrays = checkpoints.read(path)
+        if header.get("kind") == "training":
+            raise CheckpointError(
+                f"{path} is a checkpoint of a training, not of a painting: `nst train` goes on with it."
+            )
         try:
             settings = header["settings"] | header["weights"]
             if weights is not None:

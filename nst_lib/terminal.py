@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nst_lib.errors import CheckpointError, PictureError
+from nst_lib.files import spare_path
 from nst_lib.images import resize, save_image
 
 if TYPE_CHECKING:  # not otherwise, as it starts the engine
@@ -111,7 +111,7 @@ def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
     try:
         save_image(picture, output)
     except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another
-        spare = save_image(picture, Path(tempfile.mkdtemp(prefix="nst-"), output.name))
+        spare = save_image(picture, spare_path(output))
         also = f", and the checkpoint {checkpoint} is kept" if checkpoint.is_file() else ""
         raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem
 

@@ -303,16 +303,21 @@ def test_a_film_that_breaks_off_is_painted_so_far_and_said(nst, film):
     assert re.fullmatch(rf"nst: my film\.mkv: it breaks off after frame {frames}: \d\.\d of 4\.0 s are there\.\n", err)
 
 
-def test_films_and_pictures_in_a_folder(nst, film):
+def test_films_and_pictures_in_a_folder(nst, film, monkeypatch):
     Path("in").mkdir()
     film.rename("in/film.mkv")
     shutil.copy("in/film.mkv", "in/old.avi")
     Path("in/cut.mp4").write_bytes(b"no film")
     shutil.copy("my photo.jpg", "in")
+    loaded, load = [], commands.load_style
+    monkeypatch.setattr(
+        commands, "load_style", lambda *given, frames: loaded.append(frames) or load(*given, frames=frames)
+    )
     code, out, err = nst("fast", "in", "--style", STYLE, "--size", 48, "--steady", 0, "-o", "out")
     assert code == 0 and out.startswith("out: 3 of 4 pictures and films in ")
     assert err.startswith("nst: left out: in/cut.mp4 cannot be read") and len(err.splitlines()) == 1
     assert {path.name for path in Path("out").iterdir()} == {"film.mkv", "old.avi.mp4", "my photo.jpg"}
+    assert loaded == [False, True]  # films by the engine that is quickest with many frames of one size
 
 
 def test_ctrl_c_within_a_film_of_a_folder_leaves_none_of_it(nst, film, monkeypatch):
@@ -531,14 +536,14 @@ def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypat
         process.kill()
     assert process.returncode == 130 and "Traceback" not in err
     assert "nst: stopping after this epoch" in err and "nst: stopped. Go on with\n" in err
-    assert Path("a wave.checkpoint.npz").is_file() and not Path("a wave.npz").exists()
+    assert Path("a wave.training.npz").is_file() and not Path("a wave.npz").exists()
 
     command = shlex.split(err.splitlines()[-1])
     assert command == ["nst", *settings, "--resume"]
     short_epochs(monkeypatch)
     code, out, err = nst(*command[1:])
     assert code == 0 and err == "" and "a wave.npz: a wave; 6 pictures in " in out
-    assert not Path("a wave.checkpoint.npz").exists()
+    assert not Path("a wave.training.npz").exists()
     assert list(StyleFile.load("a wave.npz").styles) == ["a wave"]
 
 
@@ -554,7 +559,7 @@ def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypat
         ("--photos photos --minutes 0", "minutes is 0.0"),
         ("--photos photos --learning-rate nan", "learning_rate is nan"),
         ("--photos photos --from nothing --vector-only", "vector_only needs a trained network"),
-        ("--photos photos --resume --steps 2", "wave.checkpoint.npz"),
+        ("--photos photos --resume --steps 2", "wave.training.npz"),
     ],
 )
 def test_trainings_that_cannot_begin(nst, wave, options, message):

@@ -140,7 +140,7 @@ def test_two_devices_learn_what_one_does(folder, alone):
 def test_a_nan_on_one_device_sends_all_back(folder):
     code, _, err = Worker(folder, "-o", "nan.npz", "--devices", "all", virtual=2, NAN="1", DIES="2").end()
     assert code == -signal.SIGKILL, err
-    header, arrays = checkpoints.read(folder / "nan.checkpoint.npz")
+    header, arrays = checkpoints.read(folder / "nan.training.npz")
     assert header["epochs"] == 3 and header["caution"] == 0.5
     assert all(np.all(np.isfinite(array)) for array in arrays.values())
 
@@ -152,14 +152,14 @@ def test_when_one_worker_is_killed_the_other_says_so_and_both_go_on_from_the_che
     assert killed == -signal.SIGKILL and code == 2
     assert "nst: another worker has stopped or cannot be reached. Start all workers again with --resume" in err
     assert "Traceback" not in err
-    assert checkpoints.read(folder / "pair.checkpoint.npz")[0]["epochs"] == 1 and not (folder / "pair.npz").exists()
+    assert checkpoints.read(folder / "pair.training.npz")[0]["epochs"] == 1 and not (folder / "pair.npz").exists()
 
     first, second = two_workers(folder, "-o", "pair.npz", "--resume", environments=({}, {"DIES": "7"}))
     assert first[0] == 0 and "worker 0 of 2" in first[1] and "pair.npz: waves; 24 pictures" in first[1], first[2]
     assert second[0] == 0 and "worker 1 of 2" in second[1] and "pair.npz" not in second[1], second[2]
     assert len(losses(first[1])) == 2
     assert_near(folder / "pair.npz", first[1], alone)
-    assert not (folder / "pair.checkpoint.npz").exists()
+    assert not (folder / "pair.training.npz").exists()
 
 
 @needs_jax

@@ -474,6 +474,14 @@ def test_a_checkpoint_that_lacks_something_is_damaged(pair, tmp_path):
         Painting.load(path)
 
 
+def test_a_checkpoint_of_a_training_is_not_taken_for_a_damaged_painting(tmp_path):
+    path = checkpoints.write(tmp_path / "wave.npz", {"kind": "training", "settings": {}}, {})
+    with pytest.raises(
+        CheckpointError, match=r"wave\.npz is a checkpoint of a training, .*`nst train` goes on with it"
+    ):
+        Painting.load(path)
+
+
 def test_stylize_is_the_short_way(pair, capfd):
     photograph, painting = pair
     picture = stylize(photograph, painting, progress=False, **SETTINGS | {"steps": 2})

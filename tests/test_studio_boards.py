@@ -20,6 +20,14 @@ def panel(pair, tmp_path, monkeypatch):
     panel.close()
 
 
+def test_a_page_takes_a_name_that_is_free_for_both_files(panel, tmp_path):
+    (tmp_path / "moodboard.pdf").write_bytes(b"somebody's")
+    panel.save()
+    panel.files.wait(60)
+    assert (tmp_path / "moodboard.pdf").read_bytes() == b"somebody's"
+    assert (tmp_path / "moodboard-2.png").is_file() and (tmp_path / "moodboard-2.pdf").is_file()
+
+
 def test_page_is_shown_and_its_boxes_are_where_the_pictures_are(panel):
     page = load_image(panel.view.page)
     assert page.shape[1] / page.shape[0] == pytest.approx(297 / 210, rel=1e-3)

@@ -72,6 +72,9 @@ def test_where_panels_write(tmp_path, monkeypatch):
     assert output_folder() == Path()
     (tmp_path / "out").mkdir()
     assert output_folder() == Path("../out")
+    assert free_path("IMG-1234.png") == Path("IMG-1234.png")
+    Path("IMG-1234.png").touch()
+    assert free_path("IMG-1234.png") == Path("IMG-1234-2.png")
     for number, expected in enumerate(("a.png", "a-2.png", "a-3.png")):
         path = free_path("a.png" if number != 1 else Path("a.png"))
         assert path == Path(expected)
@@ -83,6 +86,11 @@ def test_sources_that_are_no_files_are_written_as_they_are(pair, tmp_path, monke
     source = find_source(pair[0], "content")
     assert (source.file, source.on_disk) == ("content.png", False)
     source.write()
+    assert np.array_equal(load_image("content.png"), source.load())
+    other, again = find_source(pair[1], "content"), find_source(pair[0], "content")
+    for another in (other, again):
+        another.write()
+    assert (other.file, other.on_disk, again.file) == ("content-2.png", True, "content.png")
     assert np.array_equal(load_image("content.png"), source.load())
 
     save_image(pair[1], "original.jpg")

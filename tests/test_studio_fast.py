@@ -1,8 +1,11 @@
 """`fast_studio` without a browser: what its knobs, its drop zone and its buttons do."""
 
 import shlex
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +18,6 @@ from nst_lib.fast.styles import StyleFile, shipped_styles
 from nst_lib.studio import fast_studio
 from nst_lib.studio.blending import Blend, load_blend
 from nst_lib.studio.controls import encode
-from nst_lib.studio.panels import free_path
 
 
 @pytest.fixture
@@ -61,6 +63,8 @@ def test_all_knobs_at_zero_are_refused_and_the_picture_stays(panel):
     before = panel.view.after
     panel.blend.knobs["great_wave"].value = 0
     assert "give at least one above 0" in panel.message.value and panel.view.after == before
+    panel.strength.value = 0.7  # of what was painted before
+    assert "--style great_wave --strength 0.7" in panel.command.text
     panel.blend.knobs["poppies"].value = 0.1
     panel.worker.wait(60)
     assert "give at least one" not in panel.message.value and panel.view.after != before
@@ -178,12 +182,30 @@ def test_mistakes_are_explained(pair, tmp_path):
         fast_studio("nowhere.jpg")
 
 
-def test_free_path_numbers_what_is_there(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for expected in ("a.png", "a-2.png", "a-3.png"):
-        path = free_path("a.png")
-        assert str(path) == expected
-        path.touch()
+def test_it_needs_no_engine():
+    code = "import sys; from nst_lib.studio import fast_studio, webcam_studio; print('keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_a_photograph_dropped_while_a_picture_is_saved_is_taken_and_every_save_is_made(panel, pair, monkeypatch):
+    style, began, go_on = panel.style, threading.Event(), threading.Event()
+
+    def slow(picture, strength):
+        began.set()
+        go_on.wait(60)
+        return style(picture, strength)
+
+    slow.shares = style.shares
+    panel.style = slow
+    panel.save()
+    assert began.wait(60)
+    panel.style = style
+    panel.drop._on_file("other.png", encode(pair[1], "PNG"))
+    panel.save()
+    go_on.set()
+    panel.files.wait(60)
+    assert panel.source.name == "other"
+    assert len(list(Path().glob("my_cat_*.png"))) == 2
 
 
 def test_ten_panels_leave_no_thread_and_no_widget(pair):

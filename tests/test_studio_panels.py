@@ -1,7 +1,9 @@
 """The worker behind every panel: one job at a time, the newest, in a thread that stays for a while."""
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -70,6 +72,42 @@ def test_a_newer_job_replaces_the_one_that_runs_and_the_one_that_waits(worker):
     go_on.set()
     worker.wait(PATIENCE)
     assert done == [("first", True), ("third", False)]
+
+
+def test_where_every_job_is_wanted_none_is_left_out_or_cancelled():
+    worker, began, go_on, done = Worker(lambda _: None, every=True), threading.Event(), threading.Event(), []
+
+    def first(cancelled):
+        began.set()
+        go_on.wait(PATIENCE)
+        done.append(cancelled.is_set())
+
+    worker.run(first)
+    assert began.wait(PATIENCE)
+    for _ in range(3):
+        worker.run(lambda cancelled: done.append(cancelled.is_set()))
+    go_on.set()
+    worker.finish()
+    assert done == [False] * 4
+
+
+def test_a_failure_and_what_it_holds_is_forgotten_with_the_next_job(worker):
+    class Large:
+        pass
+
+    def fail(_):
+        large = Large()
+        gone.append(weakref.ref(large))
+        raise ValueError("no")
+
+    gone = []
+    worker.run(fail)
+    until(lambda: not worker.busy)
+    worker.failures.clear()
+    worker.run(lambda _: None)
+    worker.wait(PATIENCE)
+    gc.collect()
+    assert gone[0]() is None
 
 
 def test_a_head_start_ends_with_the_job_or_when_it_is_over(worker):

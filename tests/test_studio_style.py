@@ -1,6 +1,7 @@
 """`style_studio` without a browser: traits are set, buttons clicked, threads joined."""
 
 import gc
+import inspect
 import math
 import shlex
 import threading
@@ -17,12 +18,15 @@ pytest.importorskip("anywidget", reason="panels come with the extra course")
 import ipywidgets as widgets
 
 import nst_lib
+from nst_lib import Painting
 from nst_lib.backbones import STYLE_LAYERS
 from nst_lib.errors import PictureError, SettingsError, WeightsError
 from nst_lib.images import load_image, save_image
 from nst_lib.studio import style as module
 from nst_lib.studio import style_studio
+from nst_lib.studio.controls import encode
 from nst_lib.studio.curves import draw_curves
+from nst_lib.studio.recipes import DEFAULTS
 from nst_lib.weights import layer_shapes
 
 PATIENCE = 60  # seconds: two cores can be busy
@@ -102,6 +106,21 @@ def test_command_and_call_paint_what_a_fresh_start_paints(studio, nst, turned):
     assert "Saved my_photo_wave-2.png: 64 x 64 pixels" in text(panel)
     for other in (by_command, load_image("my_photo_wave.png"), load_image("my_photo_wave-2.png")):
         assert np.abs(other - picture).max() <= 0.5 / 255 + 1e-6
+
+
+def test_two_files_of_one_name_are_saved_beside_each_other(studio, pair):
+    panel = studio()
+    pictures = dict(zip(("content", "style"), pair, strict=True))
+    for kind, picture in pictures.items():
+        panel._dropped("image.png", encode(picture, "PNG"), kind)
+    panel.worker.wait(PATIENCE)
+    run(panel)
+    panel.buttons["save"].click()
+    sources = {"content": panel.content, "style": panel.style}
+    assert [source.file for source in sources.values()] == ["image.png", "image-2.png"]
+    for kind, source in sources.items():
+        assert np.abs(load_image(source.file) - pictures[kind]).max() < 0.01
+    assert "image.png image-2.png" in panel.command.text
 
 
 def test_arrays_are_written_when_the_picture_is_saved_so_that_the_command_finds_them(studio, nst, pair):
@@ -247,6 +266,19 @@ def test_undo_while_it_runs_is_not_overwritten(studio):
     assert panel.picture is first and panel.view.after == shown
 
 
+def test_a_change_after_undo_is_one_of_its_own_however_soon(studio):
+    panel = studio()
+    for weight in (5, 7):
+        panel.knobs["style_weight"].value = weight
+        panel.buttons["undo"].click()
+        assert panel.knobs["style_weight"].value == 1
+    panel.knobs["style_weight"].value = 5
+    run(panel)
+    panel.knobs["style_weight"].value = 7
+    panel.buttons["undo"].click()
+    assert panel.knobs["style_weight"].value == 5 and panel.picture is not None
+
+
 def test_a_drag_is_one_change(studio):
     panel = studio()
     for turn in range(10):
@@ -280,6 +312,17 @@ def test_dropped_files(studio, pair):
     assert panel.content_zone.name == name
 
 
+def test_a_painting_dropped_during_a_run_gets_all_its_steps(studio, files):
+    panel = studio(steps=60)
+    panel.buttons["run"].click()
+    wait_until(lambda: panel._done > 5)
+    with open(files[1], "rb") as file:
+        panel._dropped("other.png", file.read(), "style")
+    since = panel._done
+    panel.worker.wait(PATIENCE)
+    assert panel.state == "finished" and panel._done >= since + 59
+
+
 def test_finish_with_vgg19(studio, monkeypatch, tmp_path):
     panel = studio(steps=4)
     before = run(panel)
@@ -305,6 +348,8 @@ def test_finish_with_vgg19(studio, monkeypatch, tmp_path):
     assert panel.state == "finished" and panel.history[-1][1].backbone == "vgg19"
     assert "--backbone vgg19" in panel.command.text
     assert 0 < np.abs(panel.picture - before).mean() < 0.2
+    panel.buttons["undo"].click()  # and with it goes VGG19
+    assert panel.picture is before and "--backbone pocket" in panel.command.text
 
 
 def test_what_goes_wrong_is_shown_and_raised_to_tests(studio, monkeypatch):
@@ -389,6 +434,15 @@ def test_curves_are_where_their_values_are():
     assert draw_curves([], {}) == ""
     many = ElementTree.fromstring(draw_curves(range(10_000), {"loss": [1.0] * 10_000}))
     assert len(many.find(".//polyline").get("points").split()) < 200
+
+
+def test_recipes_leave_out_what_painting_takes_by_default(pair):
+    painting = Painting(*pair)
+    for name, value in DEFAULTS.items():
+        if name not in ("init", "style_layer_weights"):
+            assert painting.settings.get(name, painting.loss_weights.get(name)) == value, name
+    assert inspect.signature(Painting).parameters["init"].default == DEFAULTS["init"]
+    assert set(painting.style_layer_weights.values()) == {1.0}
 
 
 def test_names_of_pictures():

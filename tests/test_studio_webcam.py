@@ -180,6 +180,14 @@ def test_a_clip_that_is_broken_off_is_kept(panel, browser, pair):
     assert not module.Path("webcam-2.mp4").exists()
 
 
+def test_a_clip_is_kept_when_the_panel_is_closed(panel, browser, pair):
+    pytest.importorskip("av", reason="films are written by PyAV, of the extra course")
+    browser.send("clip")
+    browser.paint(pair[0])
+    panel.close()
+    assert module.Path("webcam.mp4").is_file()
+
+
 def test_save_clip_keeps_pictures_and_times(tmp_path):
     av = pytest.importorskip("av", reason="films are written by PyAV, of the extra course")
     frames = []
@@ -195,6 +203,10 @@ def test_save_clip_keeps_pictures_and_times(tmp_path):
         assert np.abs(pixels.mean((0, 1)) - [60 * i, 100, 200 - 60 * i]).max() < 6
     with pytest.raises(VideoError, match="cannot write"):
         save_clip(frames, tmp_path / "no" / "clip.mp4")
+    (tmp_path / "taken.mp4").mkdir()
+    with pytest.raises(VideoError, match="cannot write"):
+        save_clip(frames, tmp_path / "taken.mp4")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["clip.mp4", "taken.mp4"]
 
 
 def test_ten_panels_leave_no_thread_and_no_widget(pair):

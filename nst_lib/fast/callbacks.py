@@ -15,11 +15,12 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from nst_lib import checkpoints
-from nst_lib.errors import CheckpointError, SettingsError
+from nst_lib.errors import CheckpointError, PictureError, SettingsError
 from nst_lib.fast.devices import agree, apart, from_first, is_first
 from nst_lib.fast.network import get_kernels
 from nst_lib.fast.photos import CROP, Photos
 from nst_lib.fast.running import make_runner, paint_picture
+from nst_lib.files import spare_path
 from nst_lib.images import crop_to_fit, save_image
 
 CHECKPOINT_SECONDS = 30
@@ -68,6 +69,7 @@ class Run(keras.callbacks.Callback):
         self.checkpoint, self.should_stop = checkpoint, should_stop
         self.caution = 1.0  # halved with every NaN
         self.good: list[np.ndarray] = []  # the last state without
+        self.unsaved = ""  # why there is no checkpoint of where it was stopped
         self.saved = time.monotonic()
 
     def restore(self, trainer: keras.Model) -> None:
@@ -121,17 +123,30 @@ class Run(keras.callbacks.Callback):
         self.budget.seconds, stop = agree(self.budget.seconds, bool(self.should_stop()))
         stop = stop or self.budget.spent
         if self.checkpoint is not None and is_first() and (stop or time.monotonic() - self.saved > CHECKPOINT_SECONDS):
-            self._save(self.checkpoint)
+            self._save(self.checkpoint, last=stop)
         self.model.stop_training = stop
 
-    def _save(self, path: str | os.PathLike) -> None:
+    def _save(self, path: str | os.PathLike, last: bool) -> None:
         header = {"kind": "training", "settings": self.settings, "seconds": self.budget.seconds,
                   "epochs": self.budget.epochs, "caution": self.caution}  # fmt: skip
+        arrays = {f"{i:03}": array for i, array in enumerate(self.good)}
         try:
-            checkpoints.write(path, header, {f"{i:03}": array for i, array in enumerate(self.good)})
+            checkpoints.write(path, header, arrays)
         except CheckpointError as problem:  # a full disk is no reason to lose a training
-            print(f"nst: training on, but {problem}", file=sys.stderr)
+            if not last:
+                print(f"nst: training on, but {problem}", file=sys.stderr)
+            elif not self.budget.spent:
+                self.unsaved = f"{problem} {_save_elsewhere(path, header, arrays)}"
         self.saved = time.monotonic()
+
+
+def _save_elsewhere(path: str | os.PathLike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    """Write the checkpoint for which there is no room somewhere else; say where."""
+    try:
+        spare = checkpoints.write(spare_path(path), header, arrays)
+    except (CheckpointError, OSError):
+        return "What was trained since the checkpoint before is lost."
+    return f"It is in {spare} instead: move it to {path}, then go on with --resume."
 
 
 def _variables(trainer: keras.Model) -> list[keras.Variable]:
@@ -180,7 +195,10 @@ class Samples(keras.callbacks.Callback):
             for painting, numbers in zip(self.paintings.values(), all_numbers, strict=True):
                 painted = [paint_picture(run, photo, numbers)[0] for photo in self.photos]
                 rows.append(np.concatenate([crop_to_fit(painting, CROP, CROP), *painted], axis=1))
-        save_image(np.concatenate(rows), self.path)
+        try:
+            save_image(np.concatenate(rows), self.path)
+        except PictureError as problem:  # a full disk, which is no reason to lose a training
+            print(f"nst: no samples: {problem}", file=sys.stderr)
         self.drawn = time.monotonic()
 
 

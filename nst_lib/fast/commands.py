@@ -1,11 +1,13 @@
 """`nst fast`, `nst train`, `nst styles` and `nst export`: a thin shell over this package."""
 
 import argparse
+import functools
 import os
 import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,13 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from nst_lib.engine import start_engine
-from nst_lib.errors import PictureError, SettingsError, VideoError
+from nst_lib.errors import PictureError, SettingsError, StyleError, VideoError
 from nst_lib.fast.devices import DEVICES, joined, plan_meeting
 from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, paint_video
-from nst_lib.files import check_writable
+from nst_lib.files import check_writable, spare_path
 from nst_lib.images import FORMATS, MAX_PIXELS, check_format, crop_to_fit, load_image, save_image, to_pil
 from nst_lib.terminal import noted_signals, picture_in_text, progress_bar
 
@@ -135,14 +137,15 @@ def _fast(options: argparse.Namespace) -> int:
     source = Path(options.input)
     began = time.perf_counter()
     is_film = source.suffix.lower() in SUFFIXES and not source.is_dir()
-    style = load_style(options.styles, options.shares, options.engine, frames=is_film)
+    load = functools.cache(lambda film: load_style(options.styles, options.shares, options.engine, frames=film))
+    style = load(is_film)
     loaded = time.perf_counter()
     suffix = "" if source.is_dir() else ".png"
     if is_film:
         suffix = source.suffix if source.suffix.lower() in VIDEO_FORMATS else ".mp4"
     output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
-        return _fast_folder(options, style, source, output)
+        return _fast_folder(options, load, source, output)
     if options.shard:
         raise SettingsError(f"--shard is for folders, and {source} is none. Leave it out.")
     check_writable(output, SettingsError)
@@ -162,7 +165,7 @@ def _fast(options: argparse.Namespace) -> int:
     return 0
 
 
-def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
+def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], source: Path, output: Path) -> int:
     known = {*Image.registered_extensions(), *SUFFIXES}
     files = sorted(path for path in source.iterdir() if path.suffix.lower() in known and path.is_file())
     if not files:
@@ -186,7 +189,7 @@ def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output
         for i, path in enumerate(files):
             bar.set_description_str(path.name)
             try:
-                _fast_file(options, style, path, output, bar, signals)
+                _fast_file(options, load, path, output, bar, signals)
                 done.append(path)
             except (PictureError, VideoError) as problem:
                 bar.write(f"nst: left out: {problem}", file=sys.stderr)
@@ -204,7 +207,7 @@ def _fast_folder(options: argparse.Namespace, style: Style, source: Path, output
 
 
 def _fast_file(
-    options: argparse.Namespace, style: Style, path: Path, folder: Path, bar: Any, signals: list[int]
+    options: argparse.Namespace, load: Callable[[bool], Style], path: Path, folder: Path, bar: Any, signals: list[int]
 ) -> None:
     """Paint a picture or a film into a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
 
@@ -217,6 +220,7 @@ def _fast_file(
     film = path.suffix.lower() in SUFFIXES
     formats, usual = (VIDEO_FORMATS, ".mp4") if film else (FORMATS, ".png")
     output = folder / (path.name if path.suffix.lower() in formats else path.name + usual)  # `a.jpg` may be there, too
+    style = load(film)
     if not film:
         picture = load_image(path, options.size, max_pixels=options.max_pixels)
         save_image(style(picture, options.strength), output)
@@ -270,7 +274,7 @@ def _train(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{names[0]}.npz")
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
-    checkpoint, samples = (output.with_suffix(suffix) for suffix in (".checkpoint.npz", ".samples.png"))
+    checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
     meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
     first = meeting is None or meeting.process_id == 0
     for path in (output, checkpoint, samples) if first else ():
@@ -299,7 +303,11 @@ def _train(options: argparse.Namespace) -> int:
         return 128 + (signals or [signal.SIGTERM])[0]  # another worker's signal counts as one
     if not first:
         return 0
-    trained.save(output)
+    try:
+        trained.save(output)
+    except StyleError as problem:  # a full disk, say
+        spare = trained.save(spare_path(output))
+        raise StyleError(f"{problem} The style file is {spare} instead, and the checkpoint is kept.") from problem
     checkpoint.unlink(missing_ok=True)
     print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "
           f"Samples are in {samples}. Try: nst fast PICTURE --style {output}")  # fmt: skip

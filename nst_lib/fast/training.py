@@ -14,11 +14,11 @@ from keras import ops
 
 from nst_lib import autodiff
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
-from nst_lib.errors import SettingsError, check_number
+from nst_lib.errors import CheckpointError, SettingsError, check_number
 from nst_lib.fast.callbacks import Budget, ProgressBar, Run, Samples
 from nst_lib.fast.devices import check_same, is_first, own_rows, shared
 from nst_lib.fast.network import build_network, get_kernels, plain_style, set_kernels
-from nst_lib.fast.photos import BATCH, SHIFT, SIZE, Photos
+from nst_lib.fast.photos import BATCH, SHIFT, SIZE, Photos, styles_per_photo
 from nst_lib.fast.styles import THUMBNAIL, StyleFile
 from nst_lib.images import check_picture, crop_to_fit, resize, to_pil
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_matrix, relative_error, total_variation
@@ -49,9 +49,11 @@ class StyleTrainer(keras.Model):
         backbone: Backbone,
         style_weight: float = STYLE_WEIGHT,
         tv_weight: float = TV_WEIGHT,
+        each: int = 1,
     ):
+        """Of a batch's photographs, `each` in turn are the same one, for several styles."""
         super().__init__()
-        self.network, self.backbone = network, backbone
+        self.network, self.backbone, self.each = network, backbone, each
         self.style_weight, self.tv_weight = style_weight, tv_weight
         start = keras.initializers.Constant(styles)
         self.styles = self.add_weight(shape=styles.shape, initializer=start, name="styles")
@@ -77,9 +79,10 @@ class StyleTrainer(keras.Model):
         pooling. The overshoot, the mean square by which the pastiche leaves [0, 1], keeps flat spots from saturating.
         """
         pastiche = self._shifted(y_pred, x["shift"][0])
-        photos = self._shifted(ops.cast(x["photos"], "float32") / 255.0, x["shift"][0])
+        photos = self._shifted(ops.cast(x["photos"][:: self.each], "float32") / 255.0, x["shift"][0])
         seen = self.backbone(pastiche, [CONTENT_LAYER, *STYLE_LAYERS])
-        content = relative_error(seen[CONTENT_LAYER], self.backbone(photos, [CONTENT_LAYER])[CONTENT_LAYER])
+        of_photos = ops.repeat(self.backbone(photos, [CONTENT_LAYER])[CONTENT_LAYER], self.each, axis=0)
+        content = relative_error(seen[CONTENT_LAYER], of_photos)
         distances = [gram_distance(seen[n], ops.take(self.targets[n], x["style"], axis=0)) for n in STYLE_LAYERS]
         style = sum(distances) / len(distances)
         overshoot = ops.mean(ops.square(ops.relu(ops.abs(y_pred - 0.5) - 0.5)))
@@ -149,7 +152,8 @@ def train(
     Raises:
         SettingsError: for settings that do not fit together, or a training that does not settle.
         PictureError: if there are no photographs, or a painting is no picture.
-        CheckpointError: if the checkpoint is damaged or of another training.
+        CheckpointError: if the checkpoint is damaged or of another training; or if that of a stopped training cannot be
+            written, and the message says where it is instead.
     """
     _check_settings(paintings, minutes, steps, start, vector_only, learning_rate, batch, style_weight, tv_weight, seed)
     several = shared(devices, batch)
@@ -174,7 +178,8 @@ def train(
     run = Run(data, budget, peak, settings, checkpoint, should_stop)
     keras.utils.set_random_seed(seed)  # here, as a judge that is loaded for the first time would draw from it
     with several:
-        trainer = _make_trainer(paintings, judge, precise, start, vector_only, style_weight, tv_weight, peak)
+        each = styles_per_photo(batch, len(paintings))
+        trainer = _make_trainer(paintings, judge, precise, start, vector_only, style_weight, tv_weight, each, peak)
         if resume:
             run.restore(trainer)
         if budget.spent:
@@ -187,6 +192,8 @@ def train(
                 callbacks.append(keras.callbacks.TensorBoard(tensorboard))
             callbacks.append(ProgressBar(budget, per_epoch * batch, progress if is_first() else False))
             _fit(trainer, data, budget.epochs, callbacks)
+            if run.unsaved:
+                raise CheckpointError(run.unsaved)
             if not budget.spent:
                 return None
         for variable in trainer.network.trainable_variables:
@@ -206,6 +213,7 @@ def _make_trainer(
     vector_only: bool,
     style_weight: float,
     tv_weight: float,
+    each: int,
     peak: float,
 ) -> StyleTrainer:
     """A trainer that sets out from `start`, or from nothing, compiled."""
@@ -216,7 +224,7 @@ def _make_trainer(
         known, first = start.styles, np.mean(list(start.styles.values()), axis=0)
     network.trainable = not vector_only
     numbers = np.stack([known.get(name, first) for name in paintings])
-    trainer = StyleTrainer(network, numbers, list(paintings.values()), judge, style_weight, tv_weight)
+    trainer = StyleTrainer(network, numbers, list(paintings.values()), judge, style_weight, tv_weight, each)
     # On a processor, TensorFlow's XLA is slower than without; JAX knows nothing else.
     jit = "auto" if autodiff.gpus() or autodiff.ENGINE == "jax" else False
     trainer.compile(keras.optimizers.Adam(peak, beta_2=0.99, use_ema=True, ema_momentum=0.99, global_clipnorm=5.0),

@@ -44,8 +44,8 @@ class MoodboardStudio(Panel):
     """
 
     def __init__(self, pictures: Sequence[np.ndarray], title: str, columns: int, font: str | None):
-        super().__init__()
         self.pictures, self._font = [check_picture(picture, "a picture of the board") for picture in pictures], font
+        super().__init__()
         short = {"description_width": "initial"}
         self.title = widgets.Text(title, description="title", continuous_update=False, style=short)
         self.columns = widgets.BoundedIntText(
@@ -53,7 +53,7 @@ class MoodboardStudio(Panel):
         )
         self._save_button = widgets.Button(description="Save PNG and PDF")
         self.view = Page()
-        self.files = Worker(self.show_error)
+        self.files = Worker(self.show_error, every=True)
         row = widgets.Box(
             [self.title, self.columns, self._save_button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}
         )
@@ -71,7 +71,7 @@ class MoodboardStudio(Panel):
 
         def write(_: threading.Event) -> None:
             self.say("Writing ...")
-            png, pdf = moodboard(pictures, free_path(output_folder() / "moodboard.png"), **settings)
+            png, pdf = moodboard(pictures, free_path(output_folder() / "moodboard.png", ".pdf"), **settings)
             self.say(f"Saved {png} and {pdf}")
 
         self.files.run(write)

@@ -70,8 +70,8 @@ function compare({ model, el }) {
     picture.hidden = !data?.byteLength;
     stage.classList.toggle("nst-alone", pictures.after.hidden);
     if (picture.hidden) return;
-    picture.onload = () => old && URL.revokeObjectURL(old);
     picture.src = URL.createObjectURL(new Blob([data]));
+    if (old) URL.revokeObjectURL(old); // what is shown is decoded already
   }
   function place() {
     const at = model.get("position");

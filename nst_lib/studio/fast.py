@@ -1,7 +1,6 @@
 """`fast_studio`: a picture in a blend of trained styles, painted anew while a slider moves."""
 
 import os
-import shlex
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
+from nst_lib.studio.recipes import fast_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 
 SIZE = 512  # pixels: the long side of what is shown; what is saved has the picture's own size
@@ -40,7 +40,7 @@ class FastStudio(Panel):
         self.command, self.call = Snippet(label="In a terminal"), Snippet(label="In Python")
         self._save_button = widgets.Button(description="Save", tooltip="paint it at its own size, into a file")
         super().__init__()
-        self.files = Worker(self.show_error)
+        self.files = Worker(self.show_error, every=True)
         pictures = widgets.VBox(
             [self.view, self.drop], layout={"flex": "1 1 380px", "max_width": "512px", "grid_gap": "8px"}
         )
@@ -61,6 +61,7 @@ class FastStudio(Panel):
             pastiche = style(photograph, strength)
             if not source.on_disk:  # for the command to find it
                 source.write()
+                self._describe()
             path = save_image(pastiche, free_path(self._output(style)))
             self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")
 
@@ -81,8 +82,8 @@ class FastStudio(Panel):
         self._small = resize(photograph, SIZE) if max(photograph.shape) > SIZE else photograph
         self.drop.show(Path(source.file).name, self._small)
         self.view.before = encode(self._small)
-        self._paint()
         self.say("")
+        self._paint()
 
     def _blended(self, change: Any) -> None:
         try:
@@ -106,21 +107,10 @@ class FastStudio(Panel):
     def _describe(self) -> None:
         shares = " and ".join(f"{share:.0%} {name}" for name, share in self.style.shares.items())
         self.view.alt = f"{self.source.name} painted as {shares}, strength {self.strength.value:g}"
-        output, strength = self._output(self.style), self.strength.value
-        names = [name if self._file is None else f"{os.fspath(self._file)}:{name}" for name in self.style.shares]
-        given = list(self.blend.shares.values())  # as the knobs stand: `nst` scales them itself
-        several, weaker = len(names) > 1, strength < 1
-        words = ["nst", "fast", self.source.file, "--style", *names]
-        words += ["--shares", *map(str, given)] if several else []
-        words += ["--strength", str(strength)] if weaker else []
-        self.command.text = shlex.join([*words, "-o", output])
-        styles = f"{names}, {given}" if several else repr(names[0])
-        self.call.text = (
-            "import nst_lib\n\n"
-            f"style = nst_lib.load_style({styles})\n"
-            f"photograph = nst_lib.load_image({self.source.file!r})\n"
-            f"nst_lib.save_image(style(photograph{f', {strength}' if weaker else ''}), {output!r})"
-        )
+        knobs = self.blend.shares or self.style.shares  # with all knobs at 0, what was painted before goes on
+        file = None if self._file is None else os.fspath(self._file)
+        recipes = fast_recipes(self.source.file, knobs, self.strength.value, file, self._output(self.style))
+        self.command.text, self.call.text = recipes
 
     def _output(self, style: Style) -> str:
         name = f"{self.source.name}_{'_'.join(style.shares)}.png"

@@ -116,6 +116,7 @@ class LayerExplorer(Panel):
         )
         self.children = [widgets.Box([left, right], layout=wrap)]
         self._choosing = False
+        self._shown: tuple[str, np.ndarray] | None = None  # what is drawn, with its name
         self._take(source)
         self.layer.observe(lambda _: self._choose_layer(), "value")
         self.liveliest.observe(self._choose_channel, "value")
@@ -125,12 +126,15 @@ class LayerExplorer(Panel):
 
     def save(self) -> None:
         """Write the map over the picture into a file of its own."""
+        if self._shown is None:  # nothing is drawn yet
+            return
+        name, seen = self._shown
         try:
-            path = save_image(self._seen, free_path(output_folder() / f"{self._name}_{self._chosen}.png"))
+            path = save_image(seen, free_path(output_folder() / f"{name}.png"))
         except NSTError as problem:
             self.show_error(problem)
             return
-        self.say(f"Saved {path}: {self._seen.shape[1]} x {self._seen.shape[0]} pixels.")
+        self.say(f"Saved {path}: {seen.shape[1]} x {seen.shape[0]} pixels.")
 
     def _dropped(self, name: str, data: bytes) -> None:
         try:
@@ -176,7 +180,7 @@ class LayerExplorer(Panel):
         seen = overlay(self.picture, self.values, stride, self.opacity.value)
         if cancelled.is_set():
             return
-        self._seen, self._chosen = seen, f"{layer}_{channel}"
+        self._shown = f"{self._name}_{layer}_{channel}", seen
         self.view.value = _picture_with_boxes(
             seen, self.patches, sees, f"{layer}, channel {channel}, over {self._name}"
         )

@@ -4,8 +4,8 @@ whose cell is run again. Knobs and other controls are in controls.py.
 
 import contextlib
 import os
-import re
 import threading
+from collections import deque
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -14,8 +14,6 @@ import ipywidgets as widgets
 
 from nst_lib.course import find_data
 from nst_lib.errors import NSTError, PictureError
-from nst_lib.studio.controls import Knob as Knob
-from nst_lib.studio.controls import encode as encode
 
 LINGER = 10.0  # seconds
 # Seconds in which the handling of a message may wait for the picture that it asks for. When it ends, the kernel says so, and
@@ -28,32 +26,37 @@ _panels: dict[str, tuple[str, list["Panel"]]] = {}
 
 
 class Worker:
-    """Runs jobs in the background, one at a time; a newer one replaces the one before it.
+    """Runs jobs in the background, one at a time; a newer one replaces the one before it, or waits for its end.
 
     Its thread stays for LINGER seconds after a job: in a new one, a network takes twice the time, because memory is asked
     for anew.
 
     Args:
         failed: called with the exception that a job ended with, in the job's thread.
+        every: whether none is left out, as where files are read and written.
     """
 
-    def __init__(self, failed: Callable[[Exception], None]):
-        self._failed, self._change = failed, threading.Condition()  # of what follows
+    def __init__(self, failed: Callable[[Exception], None], every: bool = False):
+        self._failed, self._every, self._change = failed, every, threading.Condition()  # of what follows
         self._thread: threading.Thread | None = None
-        self._next: tuple[Job, threading.Event] | None = None
+        self._jobs: deque[tuple[Job, threading.Event]] = deque()  # still to begin
         self._cancelled = threading.Event()  # of the job that was given last
         self._working = self._closed = False
         self._error: Exception | None = None
 
     def run(self, job: Job, head_start: float = 0.0) -> None:
-        """Cancel what runs, and start `job(cancelled)` when it has ended. A job looks at `cancelled` between its steps.
+        """Cancel what runs (unless `every` job is wanted), and start `job(cancelled)` when it has ended. A job looks at
+        `cancelled` between its steps.
 
         Returns when nothing runs any more, or at the latest after `head_start` seconds.
         """
         with self._change:
-            self._cancelled.set()
+            self._error = None  # and what its traceback holds
+            if not self._every:
+                self._cancelled.set()
+                self._jobs.clear()
             self._cancelled = threading.Event()
-            self._next = job, self._cancelled
+            self._jobs.append((job, self._cancelled))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="nst-worker", daemon=True)
                 self._thread.start()
@@ -65,11 +68,11 @@ class Worker:
             with self._change:
                 self._working = False
                 self._change.notify_all()
-                self._change.wait_for(lambda: self._next or self._closed, LINGER)
-                if self._next is None:
+                self._change.wait_for(lambda: self._jobs or self._closed, LINGER)
+                if not self._jobs:
                     self._thread = None
                     return
-                (job, cancelled), self._next, self._working = self._next, None, True
+                (job, cancelled), self._working = self._jobs.popleft(), True
             if cancelled.is_set():
                 continue
             try:
@@ -82,7 +85,7 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether a job runs, or is about to."""
-        return self._working or self._next is not None
+        return self._working or bool(self._jobs)
 
     def cancel(self) -> None:
         """Ask the job that runs to end after its present step. Returns at once."""
@@ -174,11 +177,9 @@ def _close_former(panel: Panel) -> None:
     except (ImportError, AttributeError, KeyError, TypeError):
         return
     former, panels = _panels.get(cell, ("", []))
-    if former != run:
-        for old in panels:
-            old.close()
-        panels = []
-    _panels[cell] = run, [*panels, panel]
+    _panels[cell] = run, [*(panels if former == run else []), panel]
+    for old in panels if former != run else ():
+        old.close()
 
 
 def output_folder() -> Path:
@@ -190,10 +191,11 @@ def output_folder() -> Path:
     return Path(os.path.relpath(out)) if out.is_dir() else Path()
 
 
-def free_path(name: str | os.PathLike[str]) -> Path:
-    """`name` itself, or with a number: name-2.png, if there is such a file already."""
-    path, number = Path(name), 1
-    while path.exists():
+def free_path(name: str | os.PathLike[str], *also: str) -> Path:
+    """`name` itself, or with a number, as name-2.png, if there is such a file already, or one with a suffix in `also`."""
+    given = path = Path(name)
+    number = 1
+    while any(path.with_suffix(suffix).exists() for suffix in (given.suffix, *also)):
         number += 1
-        path = path.with_stem(f"{re.sub(r'-[0-9]+$', '', path.stem)}-{number}")
+        path = given.with_stem(f"{given.stem}-{number}")
     return path

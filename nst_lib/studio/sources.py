@@ -10,12 +10,12 @@ import numpy as np
 from nst_lib.course import find_data
 from nst_lib.errors import PictureError, check_choice
 from nst_lib.files import atomic_write
-from nst_lib.images import load_image, save_image
-from nst_lib.studio.controls import load_file
+from nst_lib.images import load_image
+from nst_lib.studio.controls import encode, load_file
 from nst_lib.studio.panels import free_path, output_folder
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Source:
     """A picture to paint from.
 
@@ -37,12 +37,17 @@ class Source:
         return load_image(self.given, size)
 
     def write(self) -> None:
-        """Write the picture where its file is to be. Raises PictureError."""
-        if isinstance(self.given, bytes):
-            with atomic_write(self.file, PictureError) as file:
-                file.write(self.given)
-        else:
-            save_image(load_image(self.given), self.file)
+        """Write the picture where its file is to be, or beside another one that has taken the name since.
+
+        Raises PictureError.
+        """
+        data = self.given if isinstance(self.given, bytes) else encode(load_image(self.given), "PNG")
+        path = Path(self.file)
+        if not (path.is_file() and path.read_bytes() == data):
+            path = free_path(path)
+            with atomic_write(path, PictureError) as file:
+                file.write(data)
+        self.file, self.on_disk = str(path), True
 
 
 def dropped(name: str, data: bytes) -> Source:

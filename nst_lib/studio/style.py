@@ -4,7 +4,6 @@ A worker paints, a step at a time. Before each step it looks at the knobs: weigh
 and what needs new targets (size, scale, colours, another painting) goes on in a new Painting from the picture as it is.
 """
 
-import shlex
 import threading
 import time
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from nst_lib.painting import STEPS, Painting, PaintState
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
 from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.recipes import paint_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 
 WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layer_weights")
@@ -30,8 +30,6 @@ COLORS = {"the painting's": "style", "the photograph's, kept": "luminance", "the
           "the photograph's, matched": "match"}  # fmt: skip
 NETWORKS = {"pocket": "pocket VGG", "vgg19": "VGG19"}
 STARTS = {"the photograph": "content", "noise": "noise"}
-DEFAULTS = {"size": 256, "steps": STEPS, "content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.5,
-            "style_layer_weights": {}, "style_scale": 1.0, "color": "style", "init": "content"}  # fmt: skip
 SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the optimiser begin anew
 # Seconds between two pictures, at least: when a knob has been turned, and later, when they hardly change any more. Between
 # the two it is a twelfth of the time since then. A picture shown is a step not taken: the browser wants the processor too.
@@ -42,11 +40,12 @@ REMEMBERED = 20  # changes that can be undone
 
 @dataclass(frozen=True)
 class _Stand:
-    """What a change can be undone to: the knobs, the sources, and the picture."""
+    """What a change can be undone to: the knobs, the sources, the picture, and the network that paints it."""
 
     values: dict[str, Any]
     sources: tuple[Source, Source]
     picture: np.ndarray | None
+    backbone: str
 
 
 class StyleStudio(Panel):
@@ -157,7 +156,8 @@ class StyleStudio(Panel):
         return values | whole | {"style_layer_weights": layers, "backbone": self._backbone}
 
     def _now(self) -> _Stand:
-        return _Stand({name: knob.value for name, knob in self.knobs.items()}, (self.content, self.style), self.picture)
+        return _Stand({name: knob.value for name, knob in self.knobs.items()}, (self.content, self.style), self.picture,
+                      self._backbone)  # fmt: skip
 
     # What the buttons do.
 
@@ -197,7 +197,8 @@ class StyleStudio(Panel):
             return
         self.worker.cancel()
         with self._lock:
-            stand, self._restoring = self._former.pop(), True
+            stand, self._restoring, self._turned_at = self._former.pop(), True, -TURN
+            self._backbone = stand.backbone
             try:
                 for name, value in stand.values.items():
                     self.knobs[name].value = value
@@ -218,6 +219,7 @@ class StyleStudio(Panel):
             for source in (self.content, self.style):
                 if not source.on_disk:
                     source.write()
+                    self._describe()
             path = save_image(self.picture, free_path(self._output))
         except NSTError as problem:
             self.show_error(problem)
@@ -241,22 +243,27 @@ class StyleStudio(Panel):
             return
         before, self._stand = self._stand, self._now()
         if time.monotonic() - self._turned_at > TURN:
-            self._remember(_Stand(before.values, before.sources, self.picture))
+            self._remember(_Stand(before.values, before.sources, self.picture, self._backbone))
         self._turned_at = time.monotonic()
         self._describe()
-        with self._lock:
-            self._left = max(self._left, self.settings["steps"])
-            wake = self.state == "finished"
-            if wake:
-                self.state = "running"
-        if wake:
+        if self._prolong():
             self.say("Painting ...")
-            self.worker.run(self._paint)
         elif self.state == "idle" and change.owner is self.knobs["size"]:
             self.worker.run(self._warm_up)
 
+    def _prolong(self) -> bool:
+        """Give a change all the steps that it may need; whether this woke what had finished."""
+        with self._lock:
+            self._left = max(self._left, self.settings["steps"])
+            if self.state != "finished":
+                return False
+            self.state = "running"
+        self.worker.run(self._paint)
+        return True
+
     def _remember(self, stand: _Stand) -> None:
         self._former = [*self._former[1 - REMEMBERED :], stand]
+        self._turned_at = -TURN  # what comes next is a change of its own
         self._show_state()
 
     def _dropped(self, name: str, data: bytes, kind: str) -> None:
@@ -272,15 +279,14 @@ class StyleStudio(Panel):
             self.worker.cancel()
             with self._lock:
                 self.state, self.picture, self._painting, self.view.after = "idle", None, None, b""
+                self._backbone = "pocket"
         self._take(content, style)
         self._stand = self._now()
         self.say(f"Took {name}.")
         if kind == "content":
             self.worker.run(self._warm_up)
-        elif self.state == "finished":
-            with self._lock:
-                self._left, self.state = self.settings["steps"], "running"
-            self.worker.run(self._paint)
+        else:
+            self._prolong()
 
     def _take(self, content: Source, style: Source) -> None:
         """Show the pictures that are painted from."""
@@ -394,37 +400,13 @@ class StyleStudio(Panel):
 
     def _describe(self) -> None:
         """The command and the call that paint this from the start."""
-        wanted = self.settings
-        wanted["style_layer_weights"] = {n: w for n, w in wanted["style_layer_weights"].items() if w != 1}
-        changed = {name: _plain(value) for name, value in wanted.items() if value != DEFAULTS.get(name)}
-        words = ["nst", "paint", self.content.file, self.style.file]
-        for name, value in changed.items():
-            pairs = (
-                [f"{layer}={weight}" for layer, weight in value.items()] if isinstance(value, dict) else [str(value)]
-            )
-            words += [f"--{name.replace('_', '-')}", *pairs]
-        self.command.text = shlex.join([*words, "-o", str(self._output)])
-        size, scale = wanted["size"], wanted["style_scale"]
-        settings = "".join(f"    {name}={value!r},\n" for name, value in {"size": size, **changed}.items())
-        self.call.text = (
-            "picture = nst_lib.stylize(\n"
-            f"    nst_lib.load_image({self.content.file!r}, {size}),\n"
-            f"    nst_lib.load_image({self.style.file!r}, {round(size * scale)}),\n"
-            f"{settings})\n"
-            f"nst_lib.save_image(picture, {str(self._output)!r})"
-        )
+        recipes = paint_recipes(self.content.file, self.style.file, self.settings, str(self._output))
+        self.command.text, self.call.text = recipes
 
     def close(self) -> None:
         """Stop, and forget the pictures."""
         super().close()
         self._painting, self._former, self.history = None, [], []
-
-
-def _plain(value: Any) -> Any:
-    """Numbers as one would type them: 3 rather than 3.0."""
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def contributions(state: PaintState, weights: dict[str, Any]) -> dict[str, float]:

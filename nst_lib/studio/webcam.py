@@ -6,6 +6,7 @@ webcam.js takes the frames and shows the paintings, one at a time.
 
 import io
 import os
+import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -88,7 +89,7 @@ class WebcamStudio(Panel):
         self.steady = Knob("steady", 0.0, 0, 1)
         self._lock, self._views = threading.Lock(), dict[str, _View]()
         super().__init__()
-        self.saver = Worker(self.show_error)
+        self.saver = Worker(self.show_error, every=True)
         knobs = widgets.VBox([self.blend, in_line(self.strength), in_line(self.steady)], layout={"flex": "1 1 340px"})
         row = widgets.Box([self.camera, knobs], layout={"flex_flow": "row wrap", "grid_gap": "8px 24px"})
         self.children = [row, self.message]
@@ -96,7 +97,9 @@ class WebcamStudio(Panel):
         self.blend.observe(self._blended, "shares")
 
     def close(self) -> None:
-        """Also wait until a film that is being written is complete. The browser releases the camera."""
+        """Also keep the films that are being recorded, and wait until they are written. The browser releases the camera."""
+        for name in list(self._views):
+            self._end(name)
         self.saver.finish()
         super().close()
 
@@ -171,16 +174,18 @@ class WebcamStudio(Panel):
                 self.show_error(problem)
 
     def _record(self, view: _View, jpeg: bytes) -> None:
-        if view.clip is None:
-            return
         now = time.perf_counter()
-        view.began = view.began if view.clip else now
-        view.clip.append((now - view.began, jpeg))
+        with self._lock:
+            if view.clip is None:
+                return
+            view.began = view.began if view.clip else now
+            view.clip.append((now - view.began, jpeg))
         if now - view.began >= CLIP:
             self._save_clip(view)
 
     def _save_clip(self, view: _View) -> None:
-        frames, view.clip = view.clip, None
+        with self._lock:
+            frames, view.clip = view.clip, None
         if not frames:
             return
 
@@ -222,8 +227,9 @@ def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
     """
     av = import_package("av", "av")
     size = Image.open(io.BytesIO(frames[0][1])).size
+    unfinished = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
     try:
-        with av.open(str(path), "w") as film:
+        with av.open(str(unfinished), "w") as film:
             stream = film.add_stream("libx264", rate=30, options={"crf": "18", "preset": "veryfast"})
             stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
             stream.codec_context.time_base = Fraction(1, 1000)
@@ -232,6 +238,9 @@ def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
                 frame.pts, frame.time_base = round(1000 * seconds), Fraction(1, 1000)
                 film.mux(stream.encode(frame))
             film.mux(stream.encode(None))
+        unfinished.replace(path)
     except (av.error.FFmpegError, OSError) as problem:
         raise VideoError(f"cannot write {path}: {problem.strerror or problem}. Is there space?") from problem
+    finally:
+        unfinished.unlink(missing_ok=True)
     return path
