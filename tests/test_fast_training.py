@@ -4,8 +4,10 @@ All of it on a tiny scale: cuts of 48 pixels, four steps an epoch.
 """
 
 import errno
+import itertools
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +27,7 @@ from nst_lib.errors import CheckpointError, PictureError, SettingsError
 from nst_lib.fast import callbacks, photos, training
 from nst_lib.fast.callbacks import Budget, Run
 from nst_lib.fast.network import build_network, flat_stays_flat, get_kernels, plain_style
-from nst_lib.fast.photos import SHIFT, Photos
+from nst_lib.fast.photos import SHIFT, Photos, styles_per_photo
 from nst_lib.fast.training import StyleTrainer, train
 from nst_lib.images import crop_to_fit, load_image, save_image
 from nst_lib.weights import POCKET_FILE
@@ -139,6 +141,31 @@ def test_the_styles_take_turns(folder, n_styles, batch):
     assert all(len(set(row)) == min(batch, n_styles) for row in styles)
     counts = np.bincount(styles.ravel(), minlength=n_styles)
     assert len(counts) == n_styles and counts.min() > 0.5 * counts.mean()
+
+
+@pytest.mark.parametrize(
+    ("n_styles", "batch", "each"),
+    [
+        (1, 4, 1),
+        (2, 4, 2),
+        (8, 4, 2),
+        (8, 8, 4),
+        (6, 4, 2),
+        (3, 4, 1),
+        (8, 1, 1),
+        (5, 2, 1),
+        (2, 5, 1),
+        (3, 7, 1),
+        (2, 6, 2),
+    ],
+)
+def test_a_cut_is_painted_in_several_styles_as_long_as_the_batch_has_two_of_them(folder, n_styles, batch, each):
+    assert styles_per_photo(batch, n_styles) == each
+    data = Photos(folder, n_styles, 20, batch)
+    for index in range(20):
+        cuts = numbers_of(data, index)["photos"].reshape(batch // each, each, CROP, CROP, 3)
+        assert np.all(cuts == cuts[:, :1])
+        assert all(np.any(one != other) for one, other in itertools.pairwise(cuts[:, 0]))
 
 
 def test_one_photograph_is_enough(folder, tmp_path):
@@ -268,10 +295,11 @@ def test_a_nan_right_after_resuming_is_taken_back(tmp_path):
     assert run.caution == 0.25
 
 
-def test_a_full_disk_does_not_end_a_training(tmp_path, monkeypatch, capsys):
-    def no_space(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def no_space(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
+
+def test_a_full_disk_does_not_end_a_training(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "fsync", no_space)
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", -1)
     run = make_run(Budget(None, 10), tmp_path / "run.npz")
@@ -300,11 +328,13 @@ def test_a_checkpoint_is_written_now_and_then_and_at_the_end(tmp_path):
     assert written == [False, 2, 2, 4]
 
 
-def test_the_loss_against_numpy(folder, paintings):
+@pytest.mark.parametrize(("rows", "each"), [(2, 1), (4, 2)])
+def test_the_loss_against_numpy(folder, paintings, rows, each):
+    assert styles_per_photo(rows, 2) == each
     network, judge = build_network(), load_backbone("pocket", padding="replicate")
     styles = np.stack([plain_style(), 2 * plain_style()])
-    trainer = StyleTrainer(network, styles, list(paintings.values()), judge, style_weight=0.5, tv_weight=0.2)
-    (batch,) = Photos(folder, 2, 1, 2)[0]
+    trainer = StyleTrainer(network, styles, list(paintings.values()), judge, style_weight=0.5, tv_weight=0.2, each=each)
+    (batch,) = Photos(folder, 2, 1, rows)[0]
     pastiches = trainer(batch)
     loss = float(ops.convert_to_numpy(trainer.compute_loss(x=batch, y_pred=pastiches)))
 
@@ -317,8 +347,8 @@ def test_the_loss_against_numpy(folder, paintings):
 
     seen, originals = [see(p) for p in painted], [see(p / 255) for p in batch["photos"]]
     targets = [oracles.vgg(painting, weights, "edge") for painting in paintings.values()]
-    content = np.sum([np.sum((s[CONTENT_LAYER] - o[CONTENT_LAYER]) ** 2) for s, o in zip(seen, originals, strict=True)])
-    content /= np.sum([np.sum(o[CONTENT_LAYER] ** 2) for o in originals])
+    pairs = zip(seen, originals, strict=True)
+    content = np.mean([oracles.relative_error(s[CONTENT_LAYER], o[CONTENT_LAYER]) for s, o in pairs])
     style = np.mean(
         [
             oracles.relative_error(oracles.gram(s[layer]), oracles.gram(targets[k][layer]))
@@ -389,6 +419,37 @@ def test_a_trained_head_shows_no_grid(unbroken):
 
 def test_samples_show_every_photograph_in_every_style(unbroken):
     assert load_image(unbroken.folder / "samples.png").shape == (2 * CROP, (1 + 4) * CROP, 3)
+
+
+def test_a_training_that_ends_on_a_full_disk_is_not_lost(folder, paintings, unbroken, tmp_path, monkeypatch, capsys):
+    files = {"checkpoint": tmp_path / "run.npz", "samples": tmp_path / "samples.png"}
+    monkeypatch.setattr(os, "fsync", no_space)
+    assert_equal(train(paintings, folder, **SETTINGS, **files), unbroken.file)
+    assert "nst: no samples: cannot write" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_training_stopped_on_a_full_disk_says_where_it_is(
+    folder, paintings, unbroken, tmp_path, monkeypatch, elsewhere
+):
+    path, replace = tmp_path / "run.npz", os.replace
+
+    def full(source, target):
+        if not elsewhere or os.path.dirname(target) == str(tmp_path):
+            no_space()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(CheckpointError, match="run.npz: No space left on device") as caught:
+        train(paintings, folder, **SETTINGS, checkpoint=path, should_stop=lambda: True)
+    if not elsewhere:
+        assert "is lost" in str(caught.value)
+        return
+    monkeypatch.undo()
+    spare = re.search(r"It is in (.+) instead: move it to .*run.npz", str(caught.value))[1]
+    os.replace(spare, path)
+    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), unbroken.file)
 
 
 def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(folder, paintings, unbroken, checkpoint):

@@ -68,9 +68,10 @@ class Photos(keras.utils.PyDataset):
         """{"photos": (rows, CROP, CROP, 3) uint8, "style": (rows,) int32, "shift": (rows, 2) int32}; shifts of up to SHIFT,
         one for the whole batch, in every row."""
         random = np.random.default_rng((self.seed, self.epoch, index))
-        chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch)]
+        each = styles_per_photo(self.batch, self.n_styles)
+        chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch // each)]
         places = [self.place(photo, random) for photo in chosen]  # of all, so that every worker sees the same numbers
-        cuts = list(self._pool.map(lambda i: self.cut(chosen[i], *places[i]), self.rows))
+        cuts = list(self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each]), self.rows))
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
@@ -92,6 +93,12 @@ class Photos(keras.utils.PyDataset):
         """What of a photograph is in a `place`: (CROP, CROP, 3), uint8."""
         cut = photo.resize((CROP, CROP), Image.Resampling.BICUBIC, box)
         return np.asarray(ImageOps.mirror(cut) if mirrored else cut)
+
+
+def styles_per_photo(batch: int, n_styles: int) -> int:
+    """In how many styles each cut of a batch is painted, row after row: the judge need look at it only once. In as many as
+    come out even, as long as two photographs are in a batch."""
+    return max(n for n in range(1, max(1, batch // 2) + 1) if batch % n == n_styles % n == 0)
 
 
 def _read_photo(path: Path) -> Image.Image | None:
