@@ -102,6 +102,14 @@ def test_a_batch(folder):
     assert shifts.min() == 0 and shifts.max() == SHIFT
 
 
+def test_larger_cuts_are_not_seen_from_much_nearer(folder):
+    data = Photos(folder, 2, 5, 4, crop=60)
+    assert numbers_of(data)["photos"].shape == (4, 60, 60, 3)
+    random = np.random.default_rng(0)
+    sides = [right - left for (left, _, right, _), _ in (data.place(data.photos[0], random, 60) for _ in range(100))]
+    assert 42 <= min(sides) < 45 and 62 < max(sides) <= 64
+
+
 def test_photographs_are_kept_at_the_size_they_are_cut_from(folder):
     assert sorted(photo.size for photo in Photos(folder, 1, 1).photos) == [(64, 64), (64, 64), (64, 80), (90, 64)]
 
@@ -472,6 +480,7 @@ def test_a_finished_training_resumed_is_the_same(folder, paintings, unbroken):
         ({"style_weight": 1.0}, "its style weight is 0.12, not 1.0"),
         ({"tv_weight": 0.0}, "its tv weight is 0.3, not 0.0"),
         ({"batch": 3}, "its batch is 2, not 3"),
+        ({"crop": 64}, "its crop is 48, not 64"),
         ({"learning_rate": 0.5}, "its rate is 0.002, not 0.5"),
     ],
 )
@@ -601,6 +610,8 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(fold
         ({"steps": 0}, "steps is 0: give a whole number of at least 1"),
         ({"steps": 1.5}, "steps is 1.5: give a whole number"),
         ({"batch": 0}, "batch is 0: give a whole number of at least 1"),
+        ({"crop": 40}, "crop is 40: give a whole number of at least 48"),
+        ({"crop": 50}, "crop is 50: give a multiple of 4, as 256"),
         ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
         ({"vector_only": True}, "vector_only needs a trained network to set out from: give `start`"),

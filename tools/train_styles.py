@@ -23,12 +23,12 @@ STYLES = {
     "cafe_terrace": "vangogh_cafe_terrace",
     "church_auvers": "vangogh_church_auvers",
 }
-PHASES = (  # the judge, minutes on two cores, style weight, photographs in a batch, learning rate
-    ("pocket", 12, 0.12, 4, 2e-3),
-    ("vgg16", 46, 0.22, 4, 1e-3),
-    ("vgg16", 25, 0.25, 4, 1e-3),
-    ("vgg16", 55, 0.18, 8, 1.5e-3),
-    ("vgg16", 30, 0.18, 8, 1.5e-3),
+PHASES = (  # the judge, minutes on two cores, style weight, photographs in a batch, the side of their cuts, learning rate
+    ("pocket", 12, 0.12, 4, 176, 2e-3),
+    ("vgg16", 46, 0.22, 4, 176, 1e-3),
+    ("vgg16", 25, 0.25, 4, 176, 1e-3),
+    ("vgg16", 55, 0.18, 8, 176, 1.5e-3),
+    ("vgg16", 36, 0.19, 4, 256, 1e-3),
 )
 
 
@@ -50,7 +50,7 @@ def main() -> None:
     options.work.mkdir(exist_ok=True)
     paintings = {name: load_image(ROOT / "data" / "style" / f"{file}.jpg") for name, file in STYLES.items()}
     start = None
-    for phase, (backbone, minutes, weight, batch, rate) in enumerate(PHASES, 1):
+    for phase, (backbone, minutes, weight, batch, crop, rate) in enumerate(PHASES, 1):
         out = options.work / f"styles_{phase}.npz" if phase < len(PHASES) else options.out
         if phase < len(PHASES) and out.is_file():
             start = StyleFile.load(out)
@@ -62,6 +62,7 @@ def main() -> None:
             minutes=options.pace * minutes,
             style_weight=weight,
             batch=batch,
+            crop=crop,
             learning_rate=rate,
             start=start,
             backbone=backbone,

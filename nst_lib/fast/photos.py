@@ -39,9 +39,11 @@ class Photos(keras.utils.PyDataset):
         batch: int = BATCH,
         seed: int = 0,
         rows: range | None = None,
+        crop: int | None = None,
     ):
-        """Of each batch, only the photographs in `rows` are cut; None for all of them."""
+        """Of each batch, only the photographs in `rows` are cut; None for all of them. A cut's side is `crop`, or CROP."""
         super().__init__()
+        self.crop = crop or CROP
         self.n_styles, self.steps, self.batch, self.seed, self.epoch = n_styles, steps, batch, seed, 0
         self.rows = range(batch) if rows is None else rows
         self._pool = ThreadPoolExecutor(os.cpu_count())
@@ -70,8 +72,10 @@ class Photos(keras.utils.PyDataset):
         random = np.random.default_rng((self.seed, self.epoch, index))
         each = styles_per_photo(self.batch, self.n_styles)
         chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch // each)]
-        places = [self.place(photo, random) for photo in chosen]  # of all, so that every worker sees the same numbers
-        cuts = list(self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each]), self.rows))
+        places = [
+            self.place(photo, random, self.crop) for photo in chosen
+        ]  # of all: every worker sees the same numbers
+        cuts = list(self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each], self.crop), self.rows))
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
@@ -81,17 +85,21 @@ class Photos(keras.utils.PyDataset):
         )
 
     @staticmethod
-    def place(photo: Image.Image, random: np.random.Generator) -> tuple[tuple[float, float, float, float], bool]:
+    def place(
+        photo: Image.Image, random: np.random.Generator, crop: int = 0
+    ) -> tuple[tuple[float, float, float, float], bool]:
         """A square anywhere in a photograph, as (left, top, right, bottom), and whether to mirror it."""
         short = min(photo.size)
-        side = random.uniform(short / 2, short)  # seen from nearer or further away
+        side = random.uniform(min(max(short / 2, 0.7 * crop), short), short)  # seen from nearer or further away
         left, top = random.uniform(0, photo.width - side), random.uniform(0, photo.height - side)
         return (left, top, left + side, top + side), bool(random.random() < 0.5)
 
     @staticmethod
-    def cut(photo: Image.Image, box: tuple[float, float, float, float], mirrored: bool) -> np.ndarray:
-        """What of a photograph is in a `place`: (CROP, CROP, 3), uint8."""
-        cut = photo.resize((CROP, CROP), Image.Resampling.BICUBIC, box)
+    def cut(
+        photo: Image.Image, box: tuple[float, float, float, float], mirrored: bool, crop: int | None = None
+    ) -> np.ndarray:
+        """What of a photograph is in a `place`: (crop, crop, 3), uint8; by default CROP."""
+        cut = photo.resize((crop or CROP, crop or CROP), Image.Resampling.BICUBIC, box)
         return np.asarray(ImageOps.mirror(cut) if mirrored else cut)
 
 

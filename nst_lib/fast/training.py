@@ -19,6 +19,7 @@ from nst_lib.fast.callbacks import Budget, ProgressBar, Run, Samples
 from nst_lib.fast.devices import check_same, is_first, own_rows, shared
 from nst_lib.fast.network import build_network, get_kernels, plain_style, set_kernels
 from nst_lib.fast.photos import BATCH, SHIFT, SIZE, Photos, styles_per_photo
+from nst_lib.fast.running import CELL
 from nst_lib.fast.styles import THUMBNAIL, StyleFile
 from nst_lib.images import check_picture, crop_to_fit, resize, to_pil
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_matrix, relative_error, total_variation
@@ -114,6 +115,7 @@ def train(
     tv_weight: float = TV_WEIGHT,
     learning_rate: float | None = None,
     batch: int = BATCH,
+    crop: int | None = None,
     backbone: str | None = None,
     weights: str | os.PathLike | None = None,
     seed: int = 0,
@@ -136,6 +138,8 @@ def train(
         style_weight, tv_weight: see `StyleTrainer.compute_loss`.
         learning_rate: Adam's, at its peak; by default 0.002, 0.001 from `start`, 0.01 for vectors only.
         batch: photographs in a step, on all devices together.
+        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 on; by default 176, which is cheap. Larger
+            ones leave it more freedom where to put the style, as each is to have all of it.
         backbone, weights: the judge: see `load_backbone`.
         seed: of the network's first kernels and of the order of the photographs.
         checkpoint: a file to write now and then, and when stopped.
@@ -155,12 +159,14 @@ def train(
         CheckpointError: if the checkpoint is damaged or of another training; or if that of a stopped training cannot be
             written, and the message says where it is instead.
     """
-    _check_settings(paintings, minutes, steps, start, vector_only, learning_rate, batch, style_weight, tv_weight, seed)
+    _check_settings(
+        paintings, minutes, steps, start, vector_only, learning_rate, batch, crop, style_weight, tv_weight, seed
+    )
     several = shared(devices, batch)
     precise = "bfloat16" if autodiff.bfloat16_pays() else "float32"
     judge = load_backbone(backbone, weights, padding="replicate", dtype=precise)
     per_epoch = EPOCH_ON_GPU if autodiff.gpus() else EPOCH
-    data = Photos(photos, len(paintings), per_epoch, batch, seed, own_rows(devices, batch))
+    data = Photos(photos, len(paintings), per_epoch, batch, seed, own_rows(devices, batch), crop)
     if data.skipped:
         what = (
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
@@ -168,7 +174,7 @@ def train(
         print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
     peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
     settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
-                "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
+                "crop": data.crop, "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
                 "photographs": len(data.photos)}  # fmt: skip
     for name, value in (settings | {"minutes": minutes, "steps": steps, "resume": resume}).items():
         check_same(name, str(value))
@@ -255,6 +261,7 @@ def _check_settings(
     vector_only: bool,
     learning_rate: float | None,
     batch: int,
+    crop: int | None,
     style_weight: float,
     tv_weight: float,
     seed: int,
@@ -274,5 +281,9 @@ def _check_settings(
     for what, number in (("steps", steps), ("batch", batch)):
         if number is not None:
             check_number(what, number, 1, whole=True)
+    if crop is not None:
+        check_number("crop", crop, 32 + SHIFT, whole=True)
+        if crop % CELL:
+            raise SettingsError(f"crop is {crop}: give a multiple of {CELL}, as 256.")
     if vector_only and not start:
         raise SettingsError("vector_only needs a trained network to set out from: give `start`.")
