@@ -75,7 +75,9 @@ class Photos(keras.utils.PyDataset):
         places = [
             self.place(photo, random, self.crop) for photo in chosen
         ]  # of all: every worker sees the same numbers
-        cuts = list(self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each], self.crop), self.rows))
+        cuts = list(
+            self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each], crop=self.crop), self.rows)
+        )
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
