@@ -67,17 +67,18 @@ class Photos(keras.utils.PyDataset):
         return self.steps
 
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
-        """{"photos": (rows, CROP, CROP, 3) uint8, "style": (rows,) int32, "shift": (rows, 2) int32}; shifts of up to SHIFT,
+        """{"photos": (rows, crop, crop, 3) uint8, "style": (rows,) int32, "shift": (rows, 2) int32}; shifts of up to SHIFT,
         one for the whole batch, in every row."""
         random = np.random.default_rng((self.seed, self.epoch, index))
         each = styles_per_photo(self.batch, self.n_styles)
         chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch // each)]
-        places = [
-            self.place(photo, random, self.crop) for photo in chosen
-        ]  # of all: every worker sees the same numbers
-        cuts = list(
-            self._pool.map(lambda i: self.cut(chosen[i // each], *places[i // each], crop=self.crop), self.rows)
-        )
+        places = [self.place(photo, random, self.crop) for photo in chosen]  # of all, as every worker draws the same
+
+        def cut(row: int) -> np.ndarray:
+            box, mirrored = places[row // each]
+            return self.cut(chosen[row // each], box, mirrored, self.crop)
+
+        cuts = list(self._pool.map(cut, self.rows))
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
