@@ -71,7 +71,7 @@ reset: $(VENV)/.course ## restore the notebooks; yours are kept in out/
 gallery: $(VENV)/.dev ## paint the README's pictures again
 	$(VENV)/bin/python tools/make_gallery.py
 
-styles: $(VENV)/.dev ## train the shipped styles again, an hour and more [PHOTOS=folder]
+styles: $(VENV)/.dev ## train the shipped styles again, three hours [PHOTOS=folder]
 	$(VENV)/bin/python tools/train_styles.py --photos "$(PHOTOS)"
 
 graph: $(VENV)/.dev ## export the style network again, after a change to its code

@@ -33,6 +33,7 @@ STARTS = {"the photograph": "content", "noise": "noise"}
 SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the optimiser begin anew
 # Seconds between two pictures, at least: when a knob has been turned, and later, when they hardly change any more. Between
 # the two it is a twelfth of the time since then. A picture shown is a step not taken: the browser wants the processor too.
+# The curves wait for LATER_FRAME always: the page is laid out anew for them.
 FRAME, LATER_FRAME = 0.1, 0.5
 TURN = 1.0  # seconds without a turn, after which another one is a change of its own, to be undone on its own
 REMEMBERED = 20  # changes that can be undone
@@ -72,7 +73,7 @@ class StyleStudio(Panel):
         self._lock = threading.RLock()
         self._left = self._done = self._heeded = 0  # steps: still to come, since the start, when knobs were last heeded
         self._former: list[_Stand] = []
-        self._turned_at, self._restoring = -TURN, False
+        self._turned_at, self._drawn_at, self._restoring = -TURN, -LATER_FRAME, False
         self._make_controls(size, steps)
         super().__init__()
         self._lay_out()
@@ -320,9 +321,10 @@ class StyleStudio(Panel):
                         continue
                     self._done, self._left = self._done + 1, self._left - 1
                 began = time.perf_counter()
+                last = self._left <= 0 or cancelled.is_set()
                 frame = min(max(FRAME, (began - self._heeded_at) / 12), LATER_FRAME)
-                if self._left <= 0 or cancelled.is_set() or began - shown_at > max(frame, 4 * cost):
-                    self._show(painting)
+                if last or began - shown_at > max(frame, 4 * cost):
+                    self._show(painting, last)
                     shown_at = time.perf_counter()
                     cost = shown_at - began
                 with self._lock:
@@ -365,7 +367,7 @@ class StyleStudio(Panel):
         style = self.style.load(round(wanted["size"] * wanted["style_scale"]))
         return Painting(content, style, **wanted | going_on)
 
-    def _show(self, painting: Painting) -> None:
+    def _show(self, painting: Painting, last: bool) -> None:
         state, picture = painting.state(), painting.picture
         file = encode(picture)
         with self._lock:
@@ -373,7 +375,8 @@ class StyleStudio(Panel):
                 return
             self.picture, self.view.after = picture, file
             self.history.append((self._done, state, dict(painting.loss_weights)))
-            self._draw()
+            if last or time.perf_counter() - self._drawn_at > LATER_FRAME:
+                self._draw()
 
     def _draw(self) -> None:
         parts: dict[str, list[float]] = {}
@@ -384,6 +387,7 @@ class StyleStudio(Panel):
         how = f"{state.size[1]} x {state.size[0]} pixels, {NETWORKS[state.backbone]}"
         title = f"The loss at step {step} ({how}):"
         self.curves.value = draw_curves([step for step, _, _ in self.history], parts, title)
+        self._drawn_at = time.perf_counter()
 
     # What the reader is told.
 
