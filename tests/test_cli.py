@@ -531,7 +531,7 @@ def test_a_read_only_folder(refused, here, monkeypatch):
 
 def test_a_full_disk_keeps_the_old_file_and_the_new_picture(refused, here, monkeypatch, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("another disk")
-    monkeypatch.setattr(terminal.tempfile, "tempdir", str(elsewhere))
+    monkeypatch.setattr(files.tempfile, "tempdir", str(elsewhere))
     monkeypatch.setattr(terminal, "CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(files.os, "replace", full_disk(".png", folder=here))
     Path("o.png").write_bytes(Path("wave.png").read_bytes())

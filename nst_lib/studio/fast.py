@@ -55,6 +55,7 @@ class FastStudio(Panel):
     def save(self) -> None:
         """Paint the photograph at its own size, and write it into a file, in the background."""
         style, strength, source, photograph = self.style, self.strength.value, self.source, self.photograph
+        output = self._output(style)
 
         def write(_: threading.Event) -> None:
             self.say("Painting it at its own size ...")
@@ -62,7 +63,7 @@ class FastStudio(Panel):
             if not source.on_disk:  # for the command to find it
                 source.write()
                 self._describe()
-            path = save_image(pastiche, free_path(self._output(style)))
+            path = save_image(pastiche, free_path(output))
             self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")
 
         self.files.run(write)
