@@ -36,15 +36,15 @@ class Film:
         shown = Image.open(io.BytesIO(self.book.panel.screenshot(scale="css"))).convert("RGB")
         self.frames.append((shown, milliseconds))
 
-    def save(self, path: Path, width: int = 640, height: int = 470, colors: int = 96) -> None:
+    def save(self, path: Path, width: int = 640, height: int = 470, colors: int = 128) -> None:
         """Write an animation of the panel's upper part that stays on its last frame for three seconds."""
         frames = []
         for frame, _ in self.frames:
             fitted = frame.resize((width, round(frame.height * width / frame.width)), Image.Resampling.LANCZOS)
             frames.append(Image.new("RGB", (width, min(height, self._tallest(width))), "white"))
             frames[-1].paste(fitted, (0, 0))
-        sheet = Image.new("RGB", (width, frames[0].height * 4))
-        for place, frame in enumerate(frames[:: max(1, len(frames) // 4)][:4]):
+        sheet = Image.new("RGB", (width, frames[0].height * len(frames)))
+        for place, frame in enumerate(frames):  # every style that is seen must have its colours in the palette
             sheet.paste(frame, (0, place * frame.height))
         palette = sheet.quantize(colors)
         first, *rest = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
