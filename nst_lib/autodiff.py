@@ -25,6 +25,8 @@ if ENGINE == "tensorflow":
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
         return tf.function(function, autograph=False, jit_compile=False)
 
+    choose = keras.ops.cond
+
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -38,12 +40,37 @@ if ENGINE == "tensorflow":
 
 elif ENGINE == "torch":
     import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
 
     OUT_OF_MEMORY = (torch.OutOfMemoryError,)
+    COMPILES = torch.cuda.is_available()
 
     def compile_function(function: Callable) -> Callable:
-        """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU."""
-        return torch.no_grad()(torch.compile(function) if torch.cuda.is_available() else function)
+        """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU. Traced anew for new
+        shapes: `torch.compile` alone would stumble over Keras and over a gradient inside, so it is given the bare operations.
+        """
+        if not COMPILES:
+            return torch.no_grad()(function)
+        compiled: dict[Any, Callable] = {}
+
+        def even(*arguments: Any) -> Any:  # with results laid out alike, or what takes them would be compiled anew
+            return keras.tree.map_structure(torch.Tensor.contiguous, function(*arguments))
+
+        @torch.no_grad()
+        def run(*arguments: Any) -> Any:
+            kind = tuple((leaf.shape, leaf.dtype) for leaf in keras.tree.flatten(arguments))
+            if kind not in compiled:
+                apart = keras.tree.map_structure(torch.clone, arguments)  # a tensor given twice would count as one
+                compiled[kind] = torch.compile(make_fx(even)(*apart), dynamic=False)
+            return compiled[kind](*arguments)
+
+        return run
+
+    def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+        """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
+        if not COMPILES:
+            return yes() if condition else no()
+        return keras.tree.map_structure(lambda a, b: torch.where(condition, a, b), yes(), no())
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -70,6 +97,8 @@ elif ENGINE == "jax":
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
         return jax.jit(function)
+
+    choose = keras.ops.cond
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -128,12 +157,12 @@ def is_out_of_memory(problem: BaseException) -> bool:
 @functools.cache
 def bfloat16_pays() -> bool:
     """Whether networks run faster in bfloat16 than in float32 here, by what the hardware says (never by timing it, so
-    that the same machine always gives the same picture): any GPU, or TensorFlow on a CPU with bfloat16 instructions.
-    PyTorch and JAX were slower in bfloat16 on such a CPU."""
+    that the same machine always gives the same picture): any GPU, or a CPU with bfloat16 instructions, but for JAX, which
+    gained nothing there."""
     if gpus():
         return True
     cpuinfo = Path("/proc/cpuinfo")
-    if ENGINE != "tensorflow" or platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.exists():
+    if ENGINE == "jax" or platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.exists():
         return False
     flags = cpuinfo.read_text()
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from nst_lib import autodiff
 from nst_lib.waves import frequencies, from_waves, to_waves
 
 Tensor = Any
@@ -123,7 +124,7 @@ class LBFGS:
         move = state["x"] - state["best"]
         slope = ops.minimum(_dot(state["gradient"], move), 0.0)  # the box can bend a move uphill
         accepted = loss <= state["loss"] + self.armijo * slope
-        new = ops.cond(
+        new = autodiff.choose(
             accepted,
             lambda: self._accept(state, loss, gradient, move),
             lambda: self._shorten(state, loss, slope),
@@ -133,7 +134,7 @@ class LBFGS:
     def _accept(self, state: State, loss: Tensor, gradient: Tensor, move: Tensor) -> State:
         change = gradient - state["gradient"]
         curvature = _dot(move, change)
-        steps, changes, curvatures = ops.cond(
+        steps, changes, curvatures = autodiff.choose(
             curvature > 1e-10 * _dot(change, change),  # positive, so that every direction points downhill
             lambda: (
                 (move, *state["steps"][:-1]),

@@ -225,6 +225,7 @@ class Painting:
             raise SettingsError("a limit of memory goes with the style loss gram, and not with tileable.")
         self._targets: Any = None
         self._steered = False  # whether a weight was assigned since the last step
+        self._on_device: tuple[Any, Any] = (None, None)  # weights of the loss, and the same for the device
         self.level, self.step_count = 0, 0
         self._loss: Any = None
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
@@ -313,7 +314,10 @@ class Painting:
 
     def _evaluate(self) -> tuple[Any, Any, Any]:
         level, smooth = self.levels[self.level], self.tv_weight > 0
-        weights = self.objective.weight_vector(**self.loss_weights)
+        given = self.loss_weights
+        if self._on_device[0] is not given:  # not at every step, which would wait for the device
+            self._on_device = given, self.objective.weight_vector(**given)
+        weights = self._on_device[1]
         if level.tile:
             evaluation = self._tiled(level)(self._state["x"], weights, self._targets)
             return self.optimizer.step(lambda _: evaluation, self._state)  # not compiled: that takes twice the memory

