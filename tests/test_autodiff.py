@@ -6,6 +6,9 @@ import pytest
 from keras import ops
 
 from nst_lib import autodiff
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
+from nst_lib.objective import Objective
+from nst_lib.optimizers import LBFGS, Adam
 
 
 def test_value_aux_and_gradient():
@@ -51,7 +54,47 @@ def test_the_engine_is_the_one_that_keras_runs_on():
     assert isinstance(autodiff.gpus(), list)
 
 
-def test_bfloat16_pays_on_gpus_and_on_tensorflow_with_the_instructions(monkeypatch):
+@pytest.mark.parametrize("condition, expected", [(True, 3.0), (False, 4.0)])
+def test_choose_in_a_compiled_function(condition, expected):
+    compiled = autodiff.compile_function(
+        lambda condition, x: autodiff.choose(condition, lambda: {"y": (x + 1,)}, lambda: {"y": (x * 2,)})
+    )
+    assert float(compiled(ops.array(condition), ops.array(2.0))["y"][0]) == expected
+
+
+@pytest.mark.skipif(autodiff.ENGINE != "torch", reason="the other engines compile on a processor, too")
+@pytest.mark.parametrize("optimizer", [Adam(), LBFGS(memory=3)], ids=["adam", "lbfgs"])
+def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimizer):
+    """A whole step, traced as for a GPU. Compiling itself is left out, as it needs a compiler and half a minute."""
+    import torch
+
+    random = np.random.default_rng(0)
+    content, style = random.random((2, 48, 40, 3)).astype("float32")
+    objective = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram")
+    backbone = load_backbone("pocket", padding="replicate")
+    targets = objective.targets(backbone, content, [style], [1.0])
+    weights = objective.weight_vector(1.0, 1.0, 0.5, dict.fromkeys(STYLE_LAYERS, 1.0))
+    evaluate = objective.on(backbone, smooth=True)
+
+    def run(steps: int) -> list[float]:
+        step = autodiff.compile_function(lambda s, w, t: optimizer.step(lambda x: evaluate(x, w, t), s))
+        state, losses = optimizer.start(ops.array(content[None])), []  # its x and its best are one tensor
+        for _ in range(steps):
+            state, loss, _ = step(state, weights, targets)
+            losses.append(float(loss))
+        return losses
+
+    plain = run(8)
+    graphs = []
+    monkeypatch.setattr(autodiff, "COMPILES", True)
+    monkeypatch.setattr(torch, "compile", lambda graph, **_: graphs.append(graph) or graph)
+    np.testing.assert_allclose(run(8), plain, rtol=1e-4)
+    assert len(graphs) == 1  # traced once, though the steps' pictures come back from it
+    called = {str(node.target) for node in graphs[0].graph.nodes}
+    assert not any("local_scalar" in name for name in called), called  # nothing waits for the device
+
+
+def test_bfloat16_pays_on_gpus_and_on_processors_with_the_instructions(monkeypatch):
     real = autodiff.bfloat16_pays.__wrapped__  # without the cache
     monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])
     assert real()
@@ -62,4 +105,4 @@ def test_bfloat16_pays_on_gpus_and_on_tensorflow_with_the_instructions(monkeypat
     for flags, expected in (("fma avx2", False), ("fma avx512_bf16", True), ("amx_bf16 avx2", True)):
         monkeypatch.setattr(autodiff.Path, "exists", lambda _: True)
         monkeypatch.setattr(autodiff.Path, "read_text", lambda _, flags=flags: f"flags\t\t: {flags}\n")
-        assert real() == (expected and autodiff.ENGINE == "tensorflow")
+        assert real() == (expected and autodiff.ENGINE != "jax")

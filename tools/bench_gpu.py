@@ -79,21 +79,29 @@ BARS = {("jax", "float32"): 2.5, ("jax", "bfloat16"): 1.5, ("torch", "float32"):
 @row
 def gpu_step() -> list[dict]:
     """A step on VGG19 at 512 pixels by every engine: the cells of docs/engines.md."""
-    machine, results = gpu_name(), []
+    cells, machine = {}, gpu_name()
     for engine in bench_engines.installed(sys.executable):
         for precision in bench_engines.PRECISIONS:
-            cells = bench_engines.run_cells(sys.executable, engine, "GPU", precision, bench_engines.ON_GPU)
-            bench_engines.keep(cells)
+            cells |= bench_engines.run_cells(sys.executable, engine, "GPU", precision, bench_engines.ON_GPU)
+    bench_engines.keep(cells)
+    return step_results(cells, machine)
+
+
+def step_results(cells: dict[str, dict], machine: str) -> list[dict]:
+    """The rows of what `bench_engines` measured on a GPU."""
+    results = []
+    for engine in bench_engines.ENGINES:
+        for precision in bench_engines.PRECISIONS:
             lbfgs, adam = (cells.get(f"{engine} GPU {precision} vgg19{name}") for name in ("", " adam"))
-            if not lbfgs:
+            if not lbfgs or not adam:
                 continue
-            name = f"GPU, VGG19, 512 x 512: one step of L-BFGS, {bench_engines.ENGINES[engine]}, {precision}"
             seconds, bar = lbfgs["seconds"], BARS.get((engine, precision))
-            detail = f"1000 steps in {1000 * seconds:.2f} s, {lbfgs['gigabytes']:.1f} GB"
-            results.append(result(name, 1000 * seconds, bar, "ms", detail, machine=machine))
-            if adam:
-                ratio = seconds / adam["seconds"]
-                results.append(result("the same, over one of Adam", ratio, 1.3, "x", machine=machine))
+            name = f"GPU, VGG19, 512 x 512: one step of L-BFGS, {bench_engines.ENGINES[engine]}, {precision}"
+            detail = f"1000 steps in {1000 * seconds:.2f} s; one of Adam {1000 * adam['seconds']:.2f} ms"
+            results += [
+                result(name, 1000 * seconds, bar, "ms", detail, machine=machine),
+                result("the same, over one of Adam", seconds / adam["seconds"], 1.3, "x", machine=machine),
+            ]
     return results
 
 
@@ -106,11 +114,15 @@ def gpu_frame() -> list[dict]:
         environment = os.environ | {"KERAS_BACKEND": engine, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
         if done.returncode == 0:
-            there, whole = map(float, done.stdout.split())
-            name = f"GPU: one frame of {FRAME[0]} x {FRAME[1]} through the shipped network, {bench_engines.ENGINES[engine]}"
-            detail = f"a frame that lies on the GPU; {whole:.1f} ms from main memory and back"
-            results.append(result(name, there, 4.0, "ms", detail, machine=machine))
+            results.append(frame_result(engine, *map(float, done.stdout.split()), machine))
     return results
+
+
+def frame_result(engine: str, there: float, whole: float, machine: str) -> dict:
+    """The row of what THERE_AND_BACK printed."""
+    name = f"GPU: one frame of {FRAME[0]} x {FRAME[1]} through the shipped network, {bench_engines.ENGINES[engine]}"
+    detail = f"a frame that lies on the GPU; {whole:.1f} ms from main memory and back"
+    return result(name, there, 4.0, "ms", detail, machine=machine)
 
 
 FULL = "in full float32"

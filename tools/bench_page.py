@@ -30,6 +30,11 @@ def amount(result: dict) -> str:
     return "not measured" if result["measured"] is None else f"{result['measured']:.3g} {result['unit']}".strip()
 
 
+def command(row: str) -> str:
+    """What measures a row again; a GPU needs a Python with JAX for it."""
+    return f"KERAS_BACKEND=jax python tools/bench.py {row}" if row.startswith("gpu") else f"make bench ROWS={row}"
+
+
 def verdict(result: dict) -> str:
     """One line: whether the bar was met, and what else there is to say."""
     met = {True: "met", False: "**not met**", None: ""}[result["met"]]
@@ -91,7 +96,7 @@ def draw_beside(file: Path, rows: dict[str, list[dict]]) -> None:
             text = "not reached" if seconds is None else f"{float(f'{seconds:.3g}'):g} {unit}"
             axis.text((seconds or 0) + longest / 100, place, text, va="center", fontsize=9, color=INK)
         axis.set(xlim=(0, 1.15 * longest), yticks=range(len(times)), yticklabels=times, ylim=(len(times) - 0.4, -0.6))
-        axis.set_title(f"{r['beside']['title']}\nmake bench ROWS={name}", fontsize=9, loc="left", color=INK)
+        axis.set_title(f"{r['beside']['title']}\n{command(name)}", fontsize=9, loc="left", color=INK)
         axis.spines[:].set_visible(False)
         axis.xaxis.set_major_locator(NullLocator())
         axis.tick_params(length=0, labelsize=9, colors=INK)
@@ -121,7 +126,7 @@ def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
     for name, results in rows.items():
         for r in results:
             bar = "" if r["bar"] is None else f"{r['bar']:.3g} {r['unit']}"
-            lines.append(f"| {r['what']} | {amount(r)} | {bar} | {verdict(r)} | `make bench ROWS={name}` |")
+            lines.append(f"| {r['what']} | {amount(r)} | {bar} | {verdict(r)} | `{command(name)}` |")
             if r["detail"]:
                 notes.append(f"- {r['what']}: {r['detail']}. {r['machine']}, {r['date']}.")
     for name, panels in figures.items():
