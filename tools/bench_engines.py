@@ -124,6 +124,10 @@ def table(cells: dict[str, dict[str, Any]]) -> str:
                 shown.append(f"{1000 * cell['seconds']:.3g} ms, {cell['gigabytes']:.2g} GB" if cell else "not measured")
             lines.append(f"| {name} | {' | '.join(shown)} |")
         lines.append("")
+    adam = {key: cell for key, cell in cells.items() if key.endswith("adam")}
+    if adam:
+        shown = (f"{ENGINES[k.split()[0]]}, {k.split()[2]}: {1000 * c['seconds']:.3g} ms" for k, c in adam.items())
+        lines += [f"One step of Adam with VGG19 on the GPU: {'; '.join(shown)}.", ""]
     for device in DEVICES:
         known = {key: cell for key, cell in cells.items() if key.split()[1] == device}
         machines = sorted({f"{cell['machine']}, {cell['date']}" for cell in known.values()})
