@@ -27,7 +27,9 @@ def processor() -> str:
 
 
 def amount(result: dict) -> str:
-    return "not measured" if result["measured"] is None else f"{result['measured']:.3g} {result['unit']}".strip()
+    if result["measured"] is None:
+        return "never" if result.get("verdict", "").startswith("not reached") else "not measured"
+    return f"{result['measured']:.3g} {result['unit']}".strip()
 
 
 def command(row: str) -> str:
@@ -118,6 +120,7 @@ def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
         "",
         "Made by `make bench` (`tools/bench.py`); the raw numbers are in `benchmarks.json`. The details below name the",
         "machine of each row. Ratios are taken within one run, one after the other. The last column measures a row again.",
+        "A bar is what a row was to stay below before it was built, and the verdict whether it does; x stands for a ratio.",
         "",
         "| what | measured | bar | verdict | again with |",
         "|---|---|---|---|---|",
