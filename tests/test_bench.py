@@ -57,10 +57,10 @@ def test_our_times_beside_other_programs(tmp_path):
 def test_a_row_of_a_peer():
     seconds = {"peer": np.array([1.0, 2.0, 3.0]), "nst": np.array([0.5, 1.0, 1.5])}
     losses = {"peer": np.array([9.0, 4.0, 5.0]), "nst": np.array([9.0, 4.5, 3.0])}
-    row = bench_peers.compare("peer", losses, seconds)
+    row = bench_peers.compare("peer", "VGG16", losses, seconds)
     assert row["measured"] == pytest.approx(1.5 / 2.0) and row["verdict"] == "1.3 times as fast"
     assert row["beside"]["times"] == {"peer": 2.0, "nst": 1.5}
-    row = bench_peers.compare("peer", losses | {"nst": losses["nst"] + 2}, seconds)
+    row = bench_peers.compare("peer", "VGG16", losses | {"nst": losses["nst"] + 2}, seconds)
     assert row["measured"] is None and row["verdict"] == "not reached: 5.000 for 4.000"
 
 

@@ -58,12 +58,13 @@ def fifty(request, pair):
 
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
-    """Of L-BFGS, only the first twenty to 1e-3: it learns curvatures from differences of gradients, in which rounding counts.
-    PyTorch, JAX and TensorFlow agree to 1e-6 for fifteen steps; from there on, the difference grows to 1e-2 at the fortieth.
+    """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, in which rounding counts.
+    On an AMD processor all engines agree to 1e-6 for as long; on an Intel one, PyTorch's steps differ by 1e-5 from the twelfth
+    on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
-    alike = {"adam": 50, "lbfgs": 20}[optimizer]
+    alike = {"adam": 50, "lbfgs": 15}[optimizer]
     np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
     np.testing.assert_allclose(losses, expected, rtol=3e-2)
 
