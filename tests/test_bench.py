@@ -13,6 +13,7 @@ from PIL import Image
 from nst_lib.weights import layer_shapes
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+import bench_gpu
 import bench_page
 import bench_peers
 from bench_common import ROOT
@@ -62,6 +63,30 @@ def test_a_row_of_a_peer():
     assert row["beside"]["times"] == {"peer": 2.0, "nst": 1.5}
     row = bench_peers.compare("peer", "VGG16", losses | {"nst": losses["nst"] + 2}, seconds)
     assert row["measured"] is None and row["verdict"] == "not reached: 5.000 for 4.000"
+
+
+def test_what_was_never_reached_was_measured():
+    assert bench_page.amount(RESULT | {"measured": None, "verdict": "not reached: 5 for 4"}) == "never"
+    assert bench_page.amount(RESULT | {"measured": None}) == "not measured"
+
+
+def test_the_rows_of_a_gpu():
+    cells = {
+        "jax GPU bfloat16 vgg19": {"seconds": 0.0012},
+        "jax GPU bfloat16 vgg19 adam": {"seconds": 0.0008},
+        "torch GPU float32 vgg19": {"seconds": 0.002},  # its Adam failed: no row
+    }
+    step, ratio = bench_gpu.step_results(cells, "a GPU")
+    assert (step["measured"], step["bar"], step["met"], step["machine"]) == (1.2, 1.5, True, "a GPU")
+    assert ratio["measured"] == pytest.approx(1.5) and not ratio["met"]
+    assert bench_page.command("gpu_step") == "KERAS_BACKEND=jax python tools/bench.py gpu_step"
+
+
+def test_without_a_gpu_its_rows_keep_what_was_measured(monkeypatch):
+    monkeypatch.setattr(bench_gpu, "QUICK", None)
+    monkeypatch.setattr(bench_gpu.shutil, "which", lambda _: None)
+    with pytest.raises(SystemExit, match="no GPU here"):
+        bench_gpu.gpu_frame()
 
 
 @pytest.mark.slow
