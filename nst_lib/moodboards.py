@@ -248,7 +248,8 @@ def _layout(
     arranged = []
     for cut in cuts:
         rows = [aspects[start:end] for start, end in pairwise(cut)]
-        share, heights = _fit_rows(rows, width, height - len(rows) * below - (len(rows) - 1) * gap, gap)
+        room = height - len(rows) * below - (len(rows) - 1) * gap
+        share, heights = _fit_rows(rows, width, room, gap, short=bool(columns) and len(rows[-1]) < columns)
         area = sum(h * h * sum(row) for row, h in zip(rows, heights, strict=True))
         arranged.append((area * share**2, rows, heights))  # large pictures, and rows as wide as the page
     best, rows, heights = max(arranged)
@@ -279,11 +280,14 @@ def _breaks(aspects: list[float]) -> list[list[int]]:
     return [[0, *best(0, rows)[1]] for rows in range(1, len(aspects) + 1)]
 
 
-def _fit_rows(rows: list[list[float]], width: float, room: float, gap: float) -> tuple[float, list[float]]:
-    """The share of the width that rows can have in so much height, and how high each is."""
+def _fit_rows(rows: list[list[float]], width: float, room: float, gap: float, short: bool) -> tuple[float, list[float]]:
+    """The share of the width that rows can have in so much height, and how high each is; the last one no higher than the
+    others if it is `short` of pictures."""
     low, share, high = 0.0, 1.0, 1.0
     for _ in range(40):
         heights = [min(_row_height(row, share * width - gap * (len(row) - 1)), max(room, 0)) for row in rows]
+        if short and len(heights) > 1:
+            heights[-1] = min(heights[-1], max(heights[:-1]))
         if sum(heights) <= room and (share == 1 or high - low < 1e-4):
             break
         low, high = (share, high) if sum(heights) <= room else (low, share)

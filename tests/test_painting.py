@@ -58,9 +58,9 @@ def fifty(request, pair):
 
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
-    """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, in which rounding counts.
-    On an AMD processor all engines agree to 1e-6 for as long; on an Intel one, PyTorch's steps differ by 1e-5 from the twelfth
-    on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
+    """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, where rounding counts.
+    On an AMD processor all engines agree to 1e-6 for as long; on an Intel one, PyTorch's steps differ by 1e-5 from the
+    twelfth on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]

@@ -8,6 +8,7 @@ pytest.importorskip("matplotlib", reason="mood boards come with the extra course
 
 from nst_lib import load_image, moodboard
 from nst_lib.errors import PictureError, SettingsError
+from nst_lib.moodboards import draw_board
 from nst_lib.studio import moodboard_studio
 
 
@@ -50,6 +51,15 @@ def test_title_and_columns_are_drawn_anew(panel):
     panel.columns.value = 0
     panel.worker.wait(60)
     assert panel.view.boxes == boxes
+
+
+def test_a_row_short_of_pictures_is_no_higher_than_the_others(pair):
+    five = [pair[0]] * 5
+    board = draw_board(five, ["jpeg"], columns=2)
+    heights = [box[3] for box in board.boxes]
+    assert heights == pytest.approx([heights[0]] * 5)
+    left, _, width, _ = board.boxes[-1]
+    assert left + width / 2 == pytest.approx(0.5, abs=0.01)
 
 
 def test_saved_files_are_those_of_the_library(panel, tmp_path):

@@ -69,9 +69,10 @@ def test_where_panels_write(tmp_path, monkeypatch):
     (tmp_path / "data/SOURCES.md").touch()
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path / "notebooks")
+    (tmp_path / "out").touch()  # a file: there can be no such folder
     assert output_folder() == Path()
-    (tmp_path / "out").mkdir()
-    assert output_folder() == Path("../out")
+    (tmp_path / "out").unlink()
+    assert output_folder() == Path("../out") and (tmp_path / "out").is_dir()
     assert free_path("IMG-1234.png") == Path("IMG-1234.png")
     Path("IMG-1234.png").touch()
     assert free_path("IMG-1234.png") == Path("IMG-1234-2.png")

@@ -82,6 +82,7 @@ def test_controls_choose_what_is_shown(panel):
     assert panel.channel.most == 47
     assert panel.channel.value == panel.liveliest.value == activations.std(axis=(0, 1)).argmax()
     panel.channel.value = 7
+    assert panel.liveliest.value == (7 if 7 in panel.liveliest.options else None)
     panel.worker.wait(PATIENCE)
     assert np.allclose(panel.values, activations[..., 7], atol=1e-4)
     flat = activations.reshape(-1, 48).astype("float64")
@@ -133,6 +134,8 @@ def test_dropped_files_and_saving(panel, pair):
     panel._save_button.click()
     file = f"wave_{panel.layer.value}_{panel.channel.value:g}.png"
     assert f"Saved {file}: 384 x 288" in panel.message.value
+    panel.channel.value = 1 if panel.channel.value != 1 else 2
+    assert "Saved" not in panel.message.value  # which would seem to be of what is shown now
     assert load_image(file).shape == (288, 384, 3)
 
 

@@ -108,6 +108,14 @@ def test_command_and_call_paint_what_a_fresh_start_paints(studio, nst, turned):
         assert np.abs(other - picture).max() <= 0.5 / 255 + 1e-6
 
 
+def test_the_commands_do_not_replace_what_was_saved(studio):
+    panel = studio()
+    run(panel)
+    assert panel.command.text.endswith("-o my_photo_wave.png")
+    panel.buttons["save"].click()
+    assert panel.command.text.endswith("-o my_photo_wave-2.png") and "'my_photo_wave-2.png'" in panel.call.text
+
+
 def test_two_files_of_one_name_are_saved_beside_each_other(studio, pair):
     panel = studio()
     pictures = dict(zip(("content", "style"), pair, strict=True))
@@ -219,6 +227,30 @@ def test_cancel_keeps_the_picture_and_a_run_begins_anew(studio):
     assert panel.history[-1][0] == 60
 
 
+def test_the_first_steps_are_announced_and_then_no_more(studio):
+    panel = studio(steps=300)
+    panel.buttons["run"].click()
+    wait_until(lambda: len(panel.history) > 1)
+    assert "first steps" not in text(panel) and "Painting ..." in text(panel)
+
+
+def test_where_to_start_from_counts_from_the_next_run(studio):
+    panel = studio()
+    picture = run(panel)
+    panel.knobs["init"].value = "noise"
+    assert panel.state == "finished" and "Run paints from there" in text(panel) and panel.picture is picture
+
+
+def test_a_knob_turned_after_cancel_says_what_to_do(studio):
+    panel = studio(steps=300)
+    panel.buttons["run"].click()
+    wait_until(lambda: panel.picture is not None)
+    panel.buttons["cancel"].click()
+    panel.worker.wait(PATIENCE)
+    panel.knobs["style_weight"].value = 2
+    assert panel.state == "idle" and "Run paints like that, from the start" in text(panel)
+
+
 def test_a_newer_run_replaces_the_older(studio):
     panel = studio(steps=15)
     clean = run(panel)
@@ -247,12 +279,13 @@ def test_undo_goes_back_change_by_change(studio, monkeypatch):
     assert panel.picture is second and panel.state == "paused"
     panel.buttons["undo"].click()
     assert stand(panel) == at_first and panel.picture is first
+    assert panel.history[-1][0] == 12 and "The loss at step 12 " in panel.curves.value
     panel.buttons["pause"].click()  # go on from there
     panel.worker.wait(PATIENCE)
     assert panel.state == "finished" and not np.array_equal(panel.picture, first)
     panel.buttons["undo"].click()
     assert panel.picture is None and panel.view.after == b"" and panel.state == "idle"
-    assert panel.buttons["undo"].disabled
+    assert panel.buttons["undo"].disabled and panel.curves.value == ""
 
 
 def test_undo_while_it_runs_is_not_overwritten(studio):
@@ -306,6 +339,7 @@ def test_dropped_files(studio, pair):
         panel._dropped("portrait.jpg", file.read(), "content")
     panel.worker.wait(PATIENCE)
     assert panel.picture is None and panel.state == "idle" and "Took portrait.jpg" in text(panel)
+    assert panel.buttons["save"].disabled and panel.buttons["finish"].disabled and panel.curves.value == ""
     assert run(panel).shape == pair[1].shape
     panel.buttons["undo"].click()
     panel.buttons["undo"].click()

@@ -37,7 +37,7 @@ class Browser:
         """Send a frame, wait for its painting, and return it."""
         self.send("frame", picture)
         self.panel.worker.wait(60)
-        content, buffers = self.answers[-1]
+        content, buffers = next(answer for answer in reversed(self.answers) if answer[0]["kind"] != "recording")
         assert (content["kind"], content["id"]) == ("painted", self.number) and content["milliseconds"] > 0
         return load_image(buffers[0])
 
@@ -164,6 +164,8 @@ def test_a_clip_has_the_frames_at_their_times(panel, browser, pair, monkeypatch)
         times = [float(frame.time) for frame in film.decode(video=0)]
     assert times[0] == 0 and 0.29 < times[-1] < 5 and (np.diff(times) > 0).all()
     assert f"{len(times)} frames" in panel.message.value
+    told = [content["seconds"] for content, _ in browser.answers if content["kind"] == "recording"]
+    assert told == [0.3, 0]  # for the button, and for the reader to know
 
 
 def test_a_clip_that_is_broken_off_is_kept(panel, browser, pair):

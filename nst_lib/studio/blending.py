@@ -15,6 +15,7 @@ from nst_lib.fast.styles import Style, StyleFile, shipped_styles
 from nst_lib.studio.controls import Knob, encode
 
 THUMBNAIL = 36  # pixels on the page, the side of a painting's piece
+NO_STYLE = "All styles are at 0: what was painted before goes on."
 ROW = {"align_items": "center", "max_width": "38em"}
 
 

@@ -44,7 +44,7 @@ class MoodboardStudio(Panel):
     """
 
     def __init__(self, pictures: Sequence[np.ndarray], title: str, columns: int, font: str | None):
-        self.pictures, self._font = [check_picture(picture, "a picture of the board") for picture in pictures], font
+        self.pictures, self._font = list(pictures), font
         super().__init__()
         short = {"description_width": "initial"}
         self.title = widgets.Text(title, description="title", continuous_update=False, style=short)
@@ -117,4 +117,6 @@ def moodboard_studio(
     Raises:
         PictureError: for what is no picture. Other mistakes are shown in the panel.
     """
-    return MoodboardStudio(pictures, title, columns, font)
+    return MoodboardStudio(
+        [check_picture(picture, "a picture of the board") for picture in pictures], title, columns, font
+    )

@@ -8,10 +8,9 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from nst_lib.errors import NSTError
 from nst_lib.fast.styles import Style
 from nst_lib.images import resize, save_image
-from nst_lib.studio.blending import Blend, in_line, load_blend
+from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
 from nst_lib.studio.recipes import fast_recipes
@@ -62,8 +61,8 @@ class FastStudio(Panel):
             pastiche = style(photograph, strength)
             if not source.on_disk:  # for the command to find it
                 source.write()
-                self._describe()
             path = save_image(pastiche, free_path(output))
+            self._describe()  # its commands must not replace what was saved
             self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")
 
         self.files.run(write)
@@ -87,11 +86,10 @@ class FastStudio(Panel):
         self._paint()
 
     def _blended(self, change: Any) -> None:
-        try:
-            self.style = self.style.blend(change.new)
-        except NSTError as problem:  # all knobs at 0: the picture stays as it is
-            self.show_error(problem)
+        if not change.new:
+            self.say(NO_STYLE)
             return
+        self.style = self.style.blend(change.new)
         self.say("")
         self._paint()
 
@@ -110,7 +108,8 @@ class FastStudio(Panel):
         self.view.alt = f"{self.source.name} painted as {shares}, strength {self.strength.value:g}"
         knobs = self.blend.shares or self.style.shares  # with all knobs at 0, what was painted before goes on
         file = None if self._file is None else os.fspath(self._file)
-        recipes = fast_recipes(self.source.file, knobs, self.strength.value, file, self._output(self.style))
+        output = str(free_path(self._output(self.style)))
+        recipes = fast_recipes(self.source.file, knobs, self.strength.value, file, output)
         self.command.text, self.call.text = recipes
 
     def _output(self, style: Style) -> str:

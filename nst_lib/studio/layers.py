@@ -120,8 +120,8 @@ class LayerExplorer(Panel):
         self._take(source)
         self.layer.observe(lambda _: self._choose_layer(), "value")
         self.liveliest.observe(self._choose_channel, "value")
-        for control in (self.channel, self.opacity):
-            control.observe(lambda _: self.worker.run(self._show), "value")
+        self.channel.observe(self._channel_chosen, "value")
+        self.opacity.observe(lambda _: self.worker.run(self._show), "value")
         self._save_button.on_click(lambda _: self.save())
 
     def save(self) -> None:
@@ -161,11 +161,20 @@ class LayerExplorer(Panel):
         self.liveliest.options = channels
         self.liveliest.value = self.channel.value = channels[0]
         self._choosing = False
+        self.say("")
         self.worker.run(self._show)
 
     def _choose_channel(self, change: Any) -> None:
         if not self._choosing and change.new is not None:
             self.channel.value = change.new
+
+    def _channel_chosen(self, change: Any) -> None:
+        if self._choosing:
+            return
+        channel = int(change.new)
+        self.liveliest.value = channel if channel in self.liveliest.options else None
+        self.say("")
+        self.worker.run(self._show)
 
     def _show(self, cancelled: threading.Event) -> None:
         layer = self.layer.value

@@ -11,10 +11,11 @@ import traitlets
 from PIL import Image
 
 from nst_lib.errors import NSTError, PictureError
-from nst_lib.images import load_image, resize, save_image
+from nst_lib.images import resize, save_image
 from nst_lib.masks import fit_mask
 from nst_lib.studio.controls import encode
 from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.sources import find_source
 
 HERE = Path(__file__).parent
 LARGEST = 1024  # pixels: the long side on the screen; the mask of a larger picture is enlarged
@@ -52,6 +53,7 @@ class MaskPainter(Panel):
         self._save_button = widgets.Button(description="Save mask", tooltip="as a picture, white on black")
         self.children = [self.canvas, self._save_button, self.message]
         self._save_button.on_click(lambda _: self.save())
+        self.canvas.observe(lambda _: self.say(""), "data")
 
     @property
     def mask(self) -> np.ndarray:
@@ -85,17 +87,17 @@ class MaskPainter(Panel):
         except NSTError as problem:
             self.show_error(problem)
         else:
-            self.say(f"Saved {path}: nst paint PHOTOGRAPH PAINTING --mask {path} none leaves what is white as it is")
+            self.say(f"Saved {path}. To leave what is white as it is: nst paint PHOTOGRAPH PAINTING --mask {path} none")
 
 
 def mask_painter(picture: Any, mask: np.ndarray | None = None) -> MaskPainter:
     """Paint a mask over a picture; at the end of a cell, the panel shows itself, and its `mask` is there in the next.
 
     Args:
-        picture: whatever `load_image` takes.
+        picture: a file's name, a bundled photograph's, an array, or what else `load_image` takes.
         mask: to begin with, (height, width) in [0, 1] of the picture's size; by default empty.
 
     Raises:
-        PictureError: if one of them is none.
+        PictureError: if one of them is none. SettingsError: for an unknown name, with the nearest ones.
     """
-    return MaskPainter(load_image(picture), mask)
+    return MaskPainter(find_source(picture, "content").load(), mask)

@@ -183,12 +183,13 @@ def _close_former(panel: Panel) -> None:
 
 
 def output_folder() -> Path:
-    """Where panels write: the folder `out` of the course's repository, or else the working directory."""
+    """Where panels write: the folder `out` of the course's repository, which is made, or else the working directory."""
     try:
         out = find_data().parent / "out"
-    except PictureError:
+        out.mkdir(exist_ok=True)
+    except (PictureError, OSError):
         return Path()
-    return Path(os.path.relpath(out)) if out.is_dir() else Path()
+    return Path(os.path.relpath(out))
 
 
 def free_path(name: str | os.PathLike[str], *also: str) -> Path:

@@ -6,7 +6,7 @@ and what needs new targets (size, scale, colours, another painting) goes on in a
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,14 @@ REMEMBERED = 20  # changes that can be undone
 
 @dataclass(frozen=True)
 class _Stand:
-    """What a change can be undone to: the knobs, the sources, the picture, and the network that paints it."""
+    """What a change can be undone to: the knobs, the sources, the picture, the network that paints it, and its curves."""
 
     values: dict[str, Any]
     sources: tuple[Source, Source]
     picture: np.ndarray | None
     backbone: str
+    history: list[tuple[int, PaintState, dict[str, Any]]]
+    done: int
 
 
 class StyleStudio(Panel):
@@ -74,6 +76,7 @@ class StyleStudio(Panel):
         self._left = self._done = self._heeded = 0  # steps: still to come, since the start, when knobs were last heeded
         self._former: list[_Stand] = []
         self._turned_at, self._drawn_at, self._restoring = -TURN, -LATER_FRAME, False
+        self._starting = False  # whether the reader waits for the first picture of a size
         self._make_controls(size, steps)
         super().__init__()
         self._lay_out()
@@ -158,7 +161,7 @@ class StyleStudio(Panel):
 
     def _now(self) -> _Stand:
         return _Stand({name: knob.value for name, knob in self.knobs.items()}, (self.content, self.style), self.picture,
-                      self._backbone)  # fmt: skip
+                      self._backbone, list(self.history), self._done)  # fmt: skip
 
     # What the buttons do.
 
@@ -190,7 +193,7 @@ class StyleStudio(Panel):
         """Stop. The picture stays as it is."""
         self.worker.cancel()
         self.state = "idle"
-        self.say("Stopped.")
+        self.say("Stopped. Run paints from the start.")
 
     def undo(self) -> None:
         """Go back to the knobs, the pictures and the painting before the last change, and stop there."""
@@ -208,6 +211,8 @@ class StyleStudio(Panel):
                 self._restoring = False
             self._painting, self.picture, self._stand = None, stand.picture, stand
             self.view.after = b"" if stand.picture is None else encode(stand.picture)
+            self.history, self._done = list(stand.history), stand.done
+            self._draw()
             self.state = "idle" if stand.picture is None else "paused"
         self._show_state()
         self.say("Undone.")
@@ -225,6 +230,7 @@ class StyleStudio(Panel):
         except NSTError as problem:
             self.show_error(problem)
             return
+        self._describe()  # its commands must not replace what was saved
         self.say(f"Saved {path}: {self.picture.shape[1]} x {self.picture.shape[0]} pixels.")
 
     def finish(self) -> None:
@@ -244,13 +250,18 @@ class StyleStudio(Panel):
             return
         before, self._stand = self._stand, self._now()
         if time.monotonic() - self._turned_at > TURN:
-            self._remember(_Stand(before.values, before.sources, self.picture, self._backbone))
+            self._remember(replace(self._now(), values=before.values, sources=before.sources))
         self._turned_at = time.monotonic()
         self._describe()
-        if self._prolong():
+        if change.owner is self.knobs["init"] and self.picture is not None:
+            self.say("Run paints from there; what is painted now goes on as it is.")
+        elif self._prolong():
             self.say("Painting ...")
-        elif self.state == "idle" and change.owner is self.knobs["size"]:
-            self.worker.run(self._warm_up)
+        elif self.state == "idle":
+            if self.picture is not None:
+                self.say("Run paints like that, from the start.")
+            if change.owner is self.knobs["size"]:
+                self.worker.run(self._warm_up)
 
     def _prolong(self) -> bool:
         """Give a change all the steps that it may need; whether this woke what had finished."""
@@ -279,8 +290,10 @@ class StyleStudio(Panel):
         if kind == "content":  # nothing of the former picture is of use
             self.worker.cancel()
             with self._lock:
-                self.state, self.picture, self._painting, self.view.after = "idle", None, None, b""
-                self._backbone = "pocket"
+                self.picture, self._painting, self.view.after, self._backbone = None, None, b"", "pocket"
+                self.history, self._done, self.state = [], 0, "idle"
+            self._draw()
+            self._show_state()
         self._take(content, style)
         self._stand = self._now()
         self.say(f"Took {name}.")
@@ -345,6 +358,7 @@ class StyleStudio(Panel):
         targets = self._needs_targets(wanted)
         if painting is None or targets != self._targets:
             self.say(f"Painting at {wanted['size']} pixels; the first steps at a new size take a little longer ...")
+            self._starting = True
             painting = self._new_painting(wanted, self.picture)
             with self._lock:
                 if not cancelled.is_set():
@@ -375,10 +389,17 @@ class StyleStudio(Panel):
                 return
             self.picture, self.view.after = picture, file
             self.history.append((self._done, state, dict(painting.loss_weights)))
+            if self._starting and self.state == "running":
+                self.say("Painting ...")
+            self._starting = False
             if last or time.perf_counter() - self._drawn_at > LATER_FRAME:
                 self._draw()
 
     def _draw(self) -> None:
+        """The curves of the steps so far, if there are any."""
+        if not self.history:
+            self.curves.value = ""
+            return
         parts: dict[str, list[float]] = {}
         for _, state, weights in self.history:
             for name, value in contributions(state, weights).items():
@@ -404,7 +425,7 @@ class StyleStudio(Panel):
 
     def _describe(self) -> None:
         """The command and the call that paint this from the start."""
-        recipes = paint_recipes(self.content.file, self.style.file, self.settings, str(self._output))
+        recipes = paint_recipes(self.content.file, self.style.file, self.settings, str(free_path(self._output)))
         self.command.text, self.call.text = recipes
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ const PATIENCE = 10_000; // milliseconds without an answer until the kernel is t
 const QUALITY = 0.85; // of the JPEG that goes to the kernel
 const KEPT = 1000; // latencies from which the percentiles are taken
 const LINK_ENDED = "The link to the kernel has ended, and the camera is released. Run the cell again.";
+const RECORD = "Record 10 s";
 const SIZES = ["640x480", "480x360", "320x240"];
 const WHY_NOT = {
   NotAllowedError: "The browser may not use the camera. Allow it (by the camera sign in the address bar, or in the "
@@ -12,6 +13,7 @@ const WHY_NOT = {
   NotFoundError: "No camera was found. Plug one in, then press Start.",
   NotReadableError: "The camera is there, but another program seems to use it. Close that, then press Start.",
 };
+const PAINTING = "Painting. Frames go to the kernel and back, and are not kept.";
 const INSECURE = "Browsers lend the camera only to pages of this computer (http://localhost) or of an encrypted address "
   + "(https). Open this page at such an address.";
 
@@ -33,7 +35,7 @@ function build(el, model) {
   const view = {
     start: element("button", { type: "button", textContent: "Start camera", className: "nst-main" }),
     snapshot: element("button", { type: "button", textContent: "Snapshot", disabled: true, title: "save the picture" }),
-    clip: element("button", { type: "button", textContent: "Record 10 s", disabled: true, title: "save a film" }),
+    clip: element("button", { type: "button", textContent: RECORD, disabled: true, title: "save a film" }),
     size: element("select", {}, SIZES.map((name) => element("option", { value: name, textContent: name.replace("x", " x ") }))),
     corner: element("input", { type: "checkbox", checked: true }),
     canvas: element("canvas", { width: 640, height: 480 }),
@@ -80,6 +82,7 @@ function render({ model, el }) {
       stream: null, begun: 0, number: 0, frames: 0, times: [], latencies: [], kernel: [],
       taking: false, ready: null, waiting: null, // where a frame is: being taken, ready to be sent, with the kernel
       preparing: 10, answering: 0, // milliseconds, running means
+      recorded: 0, // when the film that is being recorded will be complete; 0 without one
     });
     view.start.textContent = "Stop";
     say("Asking the browser for the camera ...");
@@ -103,7 +106,7 @@ function render({ model, el }) {
     mine.begun = performance.now();
     mine.clock = setInterval(count, 1000);
     take(mine);
-    say("Painting. Frames go to the kernel and back, and are not kept.");
+    say(PAINTING);
   }
 
   // Takes the camera's next frame, so that it is ready when the answer to the one before comes.
@@ -143,6 +146,7 @@ function render({ model, el }) {
   async function received(content, buffers) {
     const mine = run;
     if (content.view !== name || !mine) return;
+    if (content.kind === "recording") return record(mine, content.seconds);
     if (content.kind === "failed") return stop("Painting failed, and the camera is released; the reason is below.");
     if (content.kind !== "painted" || content.id !== mine.waiting?.id) return;
     const { captured, sent: when } = mine.waiting;
@@ -160,11 +164,28 @@ function render({ model, el }) {
     mine.kernel[mine.frames % KEPT] = content.milliseconds;
     mine.frames += 1;
     mine.times = [...mine.times.filter((time) => time > now - 2000), now];
-    view.snapshot.disabled = view.clip.disabled = false;
+    view.snapshot.disabled = false;
+    view.clip.disabled = Boolean(mine.recorded);
+  }
+
+  function record(mine, seconds) {
+    mine.recorded = seconds && performance.now() + 1000 * seconds;
+    view.clip.disabled = true; // until the next frame
+    showLeft();
+    say(seconds ? `Recording ${seconds} seconds, into a film that is kept.` : PAINTING);
+  }
+
+  function showLeft() {
+    const seconds = run?.recorded && Math.max(0, Math.ceil((run.recorded - performance.now()) / 1000));
+    view.clip.textContent = run?.recorded ? `Recording: ${seconds} s` : RECORD;
   }
 
   function count() {
-    if (!run?.frames) return;
+    if (view.canvas.checkVisibility?.() === false) { // on a tab that is not the open one
+      return stop("Off: the panel was hidden, so the camera is released.");
+    }
+    showLeft();
+    if (!run.frames) return;
     const { frames, times, latencies } = run;
     const seen = view.video.getVideoPlaybackQuality().totalVideoFrames;
     const seconds = (performance.now() - run.begun) / 1000;
@@ -188,6 +209,7 @@ function render({ model, el }) {
     view.video.srcObject = null;
     view.video.hidden = true;
     view.start.textContent = "Start camera";
+    showLeft();
     view.snapshot.disabled = view.clip.disabled = true;
     tell({ kind: "stop", view: name });
     if (why) say(why);

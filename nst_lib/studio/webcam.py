@@ -25,7 +25,7 @@ from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, import_package
 from nst_lib.images import load_image, save_image
-from nst_lib.studio.blending import Blend, in_line, load_blend
+from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
 from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
 
@@ -57,12 +57,14 @@ class _View:
     """What the kernel knows of one view of a panel: a notebook may show the same panel twice.
 
     Attributes:
+        name: which it is, for messages to it.
         waiting: number and JPEG of the frame to be painted next.
         steadier: paints its frames, if they are to be steadied.
         picture: the last painting.
         clip: the film that is being recorded: the seconds since its first frame, and the JPEG, of each.
     """
 
+    name: str
     waiting: tuple[int, bytes] | None = None
     steadier: Steadier | None = None
     picture: np.ndarray | None = None
@@ -104,11 +106,11 @@ class WebcamStudio(Panel):
         super().close()
 
     def _blended(self, change: Any) -> None:
-        try:
-            self.style = self.style.blend(change.new)
-            self.say("")
-        except NSTError as problem:  # all knobs at 0: what was painted before goes on
-            self.show_error(problem)
+        if not change.new:
+            self.say(NO_STYLE)
+            return
+        self.style = self.style.blend(change.new)
+        self.say("")
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: Sequence[Any]) -> None:
         """A message from the browser. The kernel calls this between cells, or beside them, so it must not take long."""
@@ -117,7 +119,7 @@ class WebcamStudio(Panel):
             self._end(name)
             return
         with self._lock:
-            view = self._views.setdefault(name, _View())
+            view = self._views.setdefault(name, _View(name))
         if kind == "frame":
             with self._lock:
                 view.waiting = content["id"], bytes(buffers[0])
@@ -126,32 +128,34 @@ class WebcamStudio(Panel):
             self._save_snapshot(view)
         elif kind == "clip" and view.clip is None:
             view.clip = []
-            self.say(f"Recording {CLIP:.0f} seconds ...")
+            self.camera.send({"kind": "recording", "view": name, "seconds": CLIP})
 
-    def _next(self) -> tuple[str, _View, int, bytes] | None:
+    def _next(self) -> tuple[_View, int, bytes] | None:
         """A frame that waits, if there is one."""
         with self._lock:
-            for name, view in self._views.items():
+            for view in self._views.values():
                 if view.waiting is not None:
                     frame, view.waiting = view.waiting, None
-                    return name, view, *frame
+                    return view, *frame
         return None
 
     def _paint(self, cancelled: threading.Event) -> None:
         """Paint what waits, view by view, until nothing does, or a newer job takes the rest over."""
         failure: Exception | None = None
         while not cancelled.is_set() and (found := self._next()):
-            name, view, number, jpeg = found
+            view, number, jpeg = found
             began = time.perf_counter()
             try:
                 view.picture = self._painted(view, load_image(jpeg))
                 painted = encode(view.picture, quality=QUALITY)
             except Exception as problem:  # the other views go on
                 failure = problem
-                self.camera.send({"kind": "failed", "view": name})
+                self.camera.send({"kind": "failed", "view": view.name})
                 continue
             milliseconds = 1000 * (time.perf_counter() - began)
-            self.camera.send({"kind": "painted", "view": name, "id": number, "milliseconds": milliseconds}, [painted])
+            self.camera.send(
+                {"kind": "painted", "view": view.name, "id": number, "milliseconds": milliseconds}, [painted]
+            )
             self._record(view, painted)
         if failure is not None:
             raise failure
@@ -188,6 +192,7 @@ class WebcamStudio(Panel):
             frames, view.clip = view.clip, None
         if not frames:
             return
+        self.camera.send({"kind": "recording", "view": view.name, "seconds": 0})
 
         def write(_: threading.Event) -> None:
             path = save_clip(frames, free_path(output_folder() / "webcam.mp4"))
