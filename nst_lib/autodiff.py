@@ -4,14 +4,13 @@ several processes at work together, on JAX.
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """
 
-import functools
-import platform
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+
+from nst_lib.hardware import has_fast_bfloat16
 
 ENGINE = keras.backend.backend()
 OUT_OF_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "can't allocate memory")  # JAX's words, and PyTorch's on a processor
@@ -154,15 +153,8 @@ def is_out_of_memory(problem: BaseException) -> bool:
     )
 
 
-@functools.cache
 def bfloat16_pays() -> bool:
     """Whether networks run faster in bfloat16 than in float32 here, by what the hardware says (never by timing it, so
-    that the same machine always gives the same picture): any GPU, or a CPU with bfloat16 instructions, but for JAX, which
+    that the same machine always gives the same picture): any GPU, or a processor with `has_fast_bfloat16`, but for JAX, which
     gained nothing there."""
-    if gpus():
-        return True
-    cpuinfo = Path("/proc/cpuinfo")
-    if ENGINE == "jax" or platform.machine() not in ("x86_64", "AMD64") or not cpuinfo.exists():
-        return False
-    flags = cpuinfo.read_text()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+    return bool(gpus()) or (ENGINE != "jax" and bool(has_fast_bfloat16()))

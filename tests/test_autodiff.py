@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from nst_lib import autodiff
+from nst_lib import autodiff, hardware
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
@@ -94,15 +94,30 @@ def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimize
     assert not any("local_scalar" in name for name in called), called  # nothing waits for the device
 
 
-def test_bfloat16_pays_on_gpus_and_on_processors_with_the_instructions(monkeypatch):
-    real = autodiff.bfloat16_pays.__wrapped__  # without the cache
+def test_bfloat16_pays_on_gpus_and_on_processors_that_are_fast_in_it(monkeypatch):
+    monkeypatch.setattr(autodiff, "has_fast_bfloat16", lambda: None)
     monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])
-    assert real()
+    assert autodiff.bfloat16_pays()
     monkeypatch.setattr(autodiff, "gpus", list)
-    monkeypatch.setattr(autodiff.platform, "machine", lambda: "riscv64")
-    assert not real()
-    monkeypatch.setattr(autodiff.platform, "machine", lambda: "x86_64")
-    for flags, expected in (("fma avx2", False), ("fma avx512_bf16", True), ("amx_bf16 avx2", True)):
-        monkeypatch.setattr(autodiff.Path, "exists", lambda _: True)
-        monkeypatch.setattr(autodiff.Path, "read_text", lambda _, flags=flags: f"flags\t\t: {flags}\n")
-        assert real() == (expected and autodiff.ENGINE != "jax")
+    assert not autodiff.bfloat16_pays()
+    monkeypatch.setattr(autodiff, "has_fast_bfloat16", lambda: True)
+    assert autodiff.bfloat16_pays() == (autodiff.ENGINE != "jax")
+
+
+@pytest.mark.parametrize(
+    "vendor, flags, expected",
+    [
+        ("AuthenticAMD", "fma avx2", False),
+        ("AuthenticAMD", "fma avx512_bf16", True),
+        ("GenuineIntel", "fma avx512_bf16", False),
+        ("GenuineIntel", "avx512_bf16 amx_bf16", True),
+    ],
+)
+def test_what_a_processor_says_of_bfloat16(monkeypatch, vendor, flags, expected):
+    real = hardware.has_fast_bfloat16.__wrapped__  # without the cache
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "riscv64")
+    assert real() is None
+    monkeypatch.setattr(hardware.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(hardware.Path, "exists", lambda _: True)
+    monkeypatch.setattr(hardware.Path, "read_text", lambda _: f"vendor_id\t: {vendor}\nflags\t\t: {flags}\n")
+    assert real() is expected

@@ -343,12 +343,20 @@ def test_signals_still_arrive_when_openvino_is_gone():
     assert (result.returncode, result.stdout) == (0, "interrupted\n"), result.stderr
 
 
-def test_openvino_runs_frames_where_the_processor_has_bfloat16(monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: name)
-    for precision, engine in (("bf16", "openvino"), ("f32", "onnx")):
-        monkeypatch.setattr(running, "_openvino_precision", lambda precision=precision: precision)
+def test_openvino_runs_frames_where_it_is_installed(monkeypatch):
+    for found, engine in ((("onnxruntime", "openvino"), "openvino"), (("onnxruntime",), "onnx"), ((), "keras")):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_, found=found: name in found or None)
         assert running.check_engine("auto", frames=True) == engine
-        assert running.check_engine("auto") == "onnx"
+        assert running.check_engine("auto") == ("onnx" if found else "keras")
+
+
+@pytest.mark.parametrize("fast, precision", [(True, "bf16"), (None, "bf16"), (False, "f32")])
+def test_openvinos_precision_is_the_faster_one(monkeypatch, fast, precision):
+    openvino = pytest.importorskip("openvino", reason="openvino is an optional package: pip install openvino")
+    monkeypatch.setattr(running, "has_fast_bfloat16", lambda: fast)
+    for able, expected in ((["FP32", "BF16"], precision), (["FP32"], "f32")):
+        monkeypatch.setattr(openvino.Core, "get_property", lambda *_, able=able: able)
+        assert running._openvino_precision.__wrapped__() == expected
 
 
 def test_without_openvino_it_is_said(names, monkeypatch):

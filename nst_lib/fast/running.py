@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nst_lib.errors import SettingsError, check_choice
+from nst_lib.hardware import has_fast_bfloat16
 
 # The network without its kernels, exported by Keras (`make graph`); ONNX Runtime is handed the kernels of a style file.
 GRAPH_FILE = Path(__file__).parents[1] / "assets" / "style_network.onnx"
@@ -60,7 +61,7 @@ def make_runner(
 
 def check_engine(engine: str, frames: bool = False) -> str:
     """ "onnx", "openvino" or "keras", whichever runs. "auto" is ONNX Runtime where it is installed, else Keras; and for many
-    `frames` of one size OpenVINO, where it is installed and the processor has bfloat16.
+    `frames` of one size OpenVINO, where it is installed.
 
     Raises SettingsError if the engine is unknown or not installed.
     """
@@ -71,7 +72,7 @@ def check_engine(engine: str, frames: bool = False) -> str:
         raise SettingsError(f"{name} is not installed: pip install {module}, or choose the engine keras.")
     if engine != "auto":
         return engine
-    if frames and installed["openvino"] and _openvino_precision() == "bf16":
+    if frames and installed["openvino"]:
         return "openvino"
     return "onnx" if installed["onnx"] else "keras"
 
@@ -122,8 +123,8 @@ class OnnxRunner:
 
 
 class OpenVINORunner:
-    """OpenVINO, on the processor. Where that has bfloat16, it is used, and a pastiche differs by 0.002 on average from the
-    others'. For each shape of pictures it compiles anew, which takes a fifth of a second.
+    """OpenVINO, on the processor. Where that is faster in bfloat16, this is used, and a pastiche differs by 0.002 on average
+    from the others'. For each shape of pictures it compiles anew, which takes a fifth of a second.
 
     It has a thread of its own, one for all models: to the one that it runs in, OpenVINO gives a stack for signals, which it
     frees when the model goes, without taking it back. Ctrl-C in that thread would then crash Python.
@@ -163,7 +164,8 @@ class OpenVINORunner:
 def _openvino_precision() -> str:
     import openvino
 
-    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if able and has_fast_bfloat16() is not False else "f32"
 
 
 class KerasRunner:
