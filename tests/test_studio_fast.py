@@ -81,10 +81,11 @@ def test_saved_picture_is_that_of_the_command_and_of_the_call(shares, panel, nst
     expected = load_image(saved)
 
     words = shlex.split(panel.command.text)
-    words[-1] = "by_command.png"
-    assert words[:3] == ["nst", "fast", "my cat.png"] and nst(*words[1:]).code == 0
-    exec(panel.call.text.replace(saved, "by_call.png"), {})
-    for name in ("by_command.png", "by_call.png"):
+    by_command = saved.replace(".png", "-2.png")  # it does not replace what was saved
+    assert words[:3] == ["nst", "fast", "my cat.png"] and words[-1] == by_command and nst(*words[1:]).code == 0
+    assert panel.call.text.count(repr(by_command)) == 1
+    exec(panel.call.text.replace(by_command, "by_call.png"), {})
+    for name in (by_command, "by_call.png"):
         assert np.abs(load_image(name) - expected).max() <= 1.01 / 255, (
             name
         )  # a blend's shares are scaled in other orders

@@ -85,7 +85,7 @@ def test_style_and_strength_change_while_it_runs(panel, browser, pair):
     expected = load_style(["poppies", "summertime"])(jpeg(pair[0]), 0.7)
     assert same(browser.paint(pair[0]), expected)
     panel.blend.shares = {}
-    assert "give at least one above 0" in panel.message.value
+    assert "All styles are at 0" in panel.message.value
     assert same(browser.paint(pair[0]), expected)  # what was there before goes on
 
 

@@ -22,6 +22,7 @@ SUFFIXES = (*FORMATS, ".avi", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", 
 QUALITY = "18"  # x264's: smaller is better and larger; at 18 the difference can hardly be seen
 FLOW_SIDE = 320  # pixels: the long side at which movement is measured
 TOLERANCE = 0.06  # a difference in brightness of this much, after following the movement, is something new
+CUT = 0.4  # of a frame, followed from the one before; with less, a scene begins (found: 0.3 at most; in pans 0.7 at least)
 DETAIL = 2.0  # pixels: what is finer than this is detail
 MISSING = 1.0  # seconds: a film that ends this much before its end is broken off
 CALM = 0.8  # of a steady film's normalisation, what comes from the frames before
@@ -207,11 +208,11 @@ def _even(frame: np.ndarray) -> np.ndarray:
 class Steadier:
     """Paints the frames of a film so that they do not flicker.
 
-    A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it. The
-    normalisation uses a running mean of the frames' statistics. And where a frame shows what the one before showed, moved or
-    not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are carried along;
-    where something new appears, they are not. Lanczos' kernel carries them, since a softer one would blur them over time, and
-    what mixing takes from the fine detail is given back.
+    A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it, until the
+    scene changes. The normalisation uses a running mean of the frames' statistics. And where a frame shows what the one before
+    showed, moved or not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are
+    carried along; where something new appears, they are not. Lanczos' kernel carries them, since a softer one would blur them
+    over time, and what mixing takes from the fine detail is given back.
 
     Args:
         style: see `load_style`.
@@ -229,17 +230,22 @@ class Steadier:
 
     def __call__(self, frame: np.ndarray) -> np.ndarray:
         """The pastiche of the next frame; both (h, w, 3) in [0, 1]."""
-        known = self._statistics is not None and self.steady > 0
-        fixed = CALM if known else 0.0
-        pastiche, own = self.style.paint_frame(frame, self.strength, self._statistics if known else None, fixed)
-        self._statistics = own if self._statistics is None else own + fixed * (self._statistics - own)
-        if self.steady:
-            grey = self._brightness(frame)
-            if self._before is not None and self._before[1].shape == pastiche.shape:
-                old, sure = self._carried(grey, *self._before)
-                mixed = pastiche + self.steady * sure[..., None] * (old - pastiche)
-                pastiche = np.clip(self._as_crisp_as(pastiche, mixed), 0, 1)
-            self._before = grey, pastiche.copy()
+        if not self.steady:
+            return self.style.paint_frame(frame, self.strength)[0]
+        grey = self._brightness(frame)
+        carried = None
+        if self._before is not None and self._before[1].shape == frame.shape:
+            old, sure = self._carried(grey, *self._before)
+            carried = (old, sure) if sure.mean() > CUT else None
+        known = self._statistics if carried else None  # those of another scene would give this one its contrast
+        fixed = 0.0 if known is None else CALM
+        pastiche, own = self.style.paint_frame(frame, self.strength, known, fixed)
+        self._statistics = own if known is None else own + fixed * (known - own)
+        if carried:
+            old, sure = carried
+            mixed = pastiche + self.steady * sure[..., None] * (old - pastiche)
+            pastiche = np.clip(self._as_crisp_as(pastiche, mixed), 0, 1)
+        self._before = grey, pastiche.copy()
         return pastiche
 
     def _as_crisp_as(self, fresh: np.ndarray, mixed: np.ndarray) -> np.ndarray:
