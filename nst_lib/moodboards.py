@@ -249,7 +249,7 @@ def _layout(
     for cut in cuts:
         rows = [aspects[start:end] for start, end in pairwise(cut)]
         room = height - len(rows) * below - (len(rows) - 1) * gap
-        share, heights = _fit_rows(rows, width, room, gap, short=bool(columns) and len(rows[-1]) < columns)
+        share, heights = _fit_rows(rows, width, room, gap, short=len(rows[-1]) < (columns or 0))
         area = sum(h * h * sum(row) for row, h in zip(rows, heights, strict=True))
         arranged.append((area * share**2, rows, heights))  # large pictures, and rows as wide as the page
     best, rows, heights = max(arranged)

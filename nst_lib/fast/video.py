@@ -208,11 +208,11 @@ def _even(frame: np.ndarray) -> np.ndarray:
 class Steadier:
     """Paints the frames of a film so that they do not flicker.
 
-    A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it, until the
-    scene changes. The normalisation uses a running mean of the frames' statistics. And where a frame shows what the one before
-    showed, moved or not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old ones, which are
-    carried along; where something new appears, they are not. Lanczos' kernel carries them, since a softer one would blur them
-    over time, and what mixing takes from the fine detail is given back.
+    A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it, until
+    the scene changes. The normalisation uses a running mean of the frames' statistics. And where a frame shows what the
+    one before showed, moved or not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old
+    ones, which are carried along; where something new appears, they are not. Lanczos' kernel carries them, since a
+    softer one would blur them over time, and what mixing takes from the fine detail is given back.
 
     Args:
         style: see `load_style`.

@@ -37,7 +37,7 @@ def test_sliders_paint_and_the_picture_is_saved(notebook, page, lab):
     wait_for_new_painting(page, before)
     book.run("panel.worker.wait(60)")
     assert book.run("print(panel.blend.shares)").strip() == "{'great_wave': 1.0, 'poppies': 0.3}"
-    assert "--style great_wave poppies --shares 1.0 0.3" in book.panel.inner_text()
+    book.panel.get_by_text("--style great_wave poppies --shares 1.0 0.3").wait_for()
 
     before = page.evaluate(PAINTING)
     book.panel.get_by_role("button", name="only").nth(2).press("Enter")
