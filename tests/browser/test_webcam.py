@@ -79,7 +79,10 @@ def test_snapshot_and_clip_are_saved(webcam, page):
     book.panel.get_by_text("Saved webcam.png").wait_for()
     book.panel.get_by_role("button", name="Record 10 s").click()
     book.panel.get_by_text("Recording 10 seconds").wait_for()
+    book.panel.get_by_role("button", name="only").nth(3).click()  # which leaves the notice where it is
     page.wait_for_timeout(1500)
+    assert book.panel.get_by_role("button", name="Recording: ").is_disabled()
+    assert "Recording 10 seconds" in book.panel.inner_text()
     book.panel.get_by_role("button", name="Stop").click()  # a film that is broken off is kept as far as it got
     book.panel.get_by_text("Saved webcam.mp4").wait_for()
     size = "import nst_lib, os; print(nst_lib.load_image('webcam.png').shape, os.path.getsize('webcam.mp4') > 1000)"
@@ -107,6 +110,17 @@ def test_camera_is_released_when_its_panel_goes(webcam, page):
         way()
         wait_for_release(page)
     book.panel.get_by_text("The link to the kernel has ended").wait_for()
+
+
+def test_camera_is_released_when_its_panel_is_hidden(webcam, page):
+    """As on a tab of `nst studio` that is not the open one."""
+    book = webcam()
+    start(book.panel)
+    book.panel.evaluate("panel => { panel.style.display = 'none'; }")
+    wait_for_release(page)
+    book.panel.evaluate("panel => { panel.style.display = ''; }")
+    book.panel.get_by_text("the panel was hidden").wait_for()
+    start(book.panel)
 
 
 def test_camera_is_released_when_the_kernel_does_not_answer(webcam, page):
