@@ -3,6 +3,8 @@
 They run on the Python that runs the benchmark, which needs JAX and PyTorch:
 
     KERAS_BACKEND=jax python tools/bench.py gpu_step gpu_frame gpu_peers gpu_peers_fast
+
+Most of the time goes into compiling, some 20 seconds for each size and network: JAX_COMPILATION_CACHE_DIR=folder keeps it.
 """
 
 import os

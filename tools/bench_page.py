@@ -103,8 +103,9 @@ def draw_beside(file: Path, rows: dict[str, list[dict]]) -> None:
         axis.xaxis.set_major_locator(NullLocator())
         axis.tick_params(length=0, labelsize=9, colors=INK)
     machines = {name.startswith("gpu"): r["machine"] for name, r in found}
-    on_gpu = f"Rows about a GPU: one {machines[True]}." if True in machines else "One H100: not measured."
-    figure.supxlabel(f"{machines[False]}. {on_gpu}", fontsize=8, color=INK)
+    here = [machines[False]] if False in machines else []
+    there = f"Rows about a GPU: one {machines[True]}" if True in machines else "One H100: not measured"
+    figure.supxlabel(". ".join([*here, there]) + ".", fontsize=8, color=INK)
     figure.savefig(file, dpi=110)
 
 
