@@ -17,7 +17,7 @@ import pytest
 from conftest import load_pair
 from keras import ops
 
-from nst_lib import checkpoints
+from nst_lib import autodiff, checkpoints
 from nst_lib.backbones import STYLE_LAYERS
 from nst_lib.color import to_oklab
 from nst_lib.errors import CheckpointError, NSTError, PictureError, SettingsError, WeightsError
@@ -58,13 +58,13 @@ def fifty(request, pair):
 
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
-    """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, where rounding counts.
-    On an AMD processor all engines agree to 1e-6 for as long; on an Intel one, PyTorch's steps differ by 1e-5 from the
-    twelfth on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
+    """Of L-BFGS, only the first twenty to 1e-3, and PyTorch's fifteen: it learns curvatures from differences of gradients,
+    where rounding counts. On an AMD processor all engines agree to 1e-6 for fifteen; on an Intel one, PyTorch's steps differ
+    by 1e-5 from the twelfth on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
-    alike = {"adam": 50, "lbfgs": 15}[optimizer]
+    alike = {"adam": 50, "lbfgs": 15 if autodiff.ENGINE == "torch" else 20}[optimizer]
     np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
     np.testing.assert_allclose(losses, expected, rtol=3e-2)
 

@@ -127,7 +127,7 @@ def frame_result(engine: str, there: float, whole: float, machine: str) -> dict:
     return result(name, there, 4.0, "ms", detail, machine=machine)
 
 
-FULL = "in full float32"
+TF32, FULL = "in float32 (tf32)", "in full float32"
 
 
 @row
@@ -150,13 +150,13 @@ def gpu_peers() -> list[dict]:
         for method in (TENSORFLOW, PYTORCH, OURS):
             ours(method, OUR_STEPS[method], **judge.ours(method), **on_vgg16)
         plain = judge.ours(OURS) | on_vgg16 | {"precision": "float32"}
-        ours("in float32 (tf32)", OUR_STEPS[OURS], **plain)
+        ours(TF32, OUR_STEPS[OURS], **plain)
         ours(FULL, OUR_STEPS[OURS], {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}, **plain)
         ours("pocket VGG", POCKET_STEPS, **PLAIN)
     rows = compare_traces(traces, judge, place, "benchmarks_gpu")
     ends = {m: min(judge.distances(p) @ judge.weights[OURS] for p in traces[f"nst, {m}"]["pictures"][-3:])
-            for m in (OURS, "in float32 (tf32)", FULL)}  # fmt: skip
-    for method, what in ((OURS, "bfloat16"), ("in float32 (tf32)", "tf32")):
+            for m in (OURS, TF32, FULL)}  # fmt: skip
+    for method, what in ((OURS, "bfloat16"), (TF32, "tf32")):
         name = f"{place}: content + 30 x style after {OUR_STEPS[OURS]} steps in {what}, over that in full float32"
         detail = f"judged in full float32: {ends[method]:.3f} and {ends[FULL]:.3f}"
         rows.append(result(name, ends[method] / ends[FULL], None, "x", detail))

@@ -223,6 +223,7 @@ def compare_frames(
     """Rows about programs, commands with their environments, that print the milliseconds of a frame of (width, height):
     "nst" beside each of the others, in turns."""
     width, height = size
+    where = f"{place}, " if place else ""
     times: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(1 if QUICK else 5):
         for name, (command, environment) in programs.items():
@@ -232,12 +233,12 @@ def compare_frames(
     medians = {name: float(np.median(values)) for name, values in times.items()}
     rows = []
     for peer in (name for name in programs if name != "nst"):
-        name = f"{place}{', ' * bool(place)}one {width} x {height} frame: our time over that of {peer}"
+        name = f"{where}one {width} x {height} frame: our time over that of {peer}"
         detail = f"medians of turns: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
         ratio = medians["nst"] / medians[peer]
         verdict = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times as slow"
         beside = {"unit": "ms", "times": {peer: medians[peer], "nst": medians["nst"]}}
-        beside |= {"title": f"A trained style{', ' * bool(place)}{place}: a frame of {width} x {height}."}
+        beside |= {"title": f"A trained style: {where}a frame of {width} x {height}."}
         rows.append(result(name, ratio, None, "x", detail, verdict=verdict, beside=beside))
     return rows
 

@@ -61,6 +61,7 @@ class FastStudio(Panel):
             pastiche = style(photograph, strength)
             if not source.on_disk:  # for the command to find it
                 source.write()
+                self._describe()
             path = save_image(pastiche, free_path(output))
             self._describe()  # its commands must not replace what was saved
             self.say(f"Saved {path}: {pastiche.shape[1]} x {pastiche.shape[0]}")

@@ -154,14 +154,17 @@ class StyleStudio(Panel):
     @property
     def settings(self) -> dict[str, Any]:
         """What `Painting` is to be given, as the knobs stand."""
-        values = self._now().values
+        values = self._values()
         layers = {layer: values.pop(layer) for layer in STYLE_LAYERS}
         whole = {name: int(values[name]) for name in ("size", "steps")}
         return values | whole | {"style_layer_weights": layers, "backbone": self._backbone}
 
+    def _values(self) -> dict[str, Any]:
+        return {name: knob.value for name, knob in self.knobs.items()}
+
     def _now(self) -> _Stand:
-        return _Stand({name: knob.value for name, knob in self.knobs.items()}, (self.content, self.style), self.picture,
-                      self._backbone, list(self.history), self._done)  # fmt: skip
+        return _Stand(self._values(), (self.content, self.style), self.picture, self._backbone, list(self.history),
+                      self._done)  # fmt: skip
 
     # What the buttons do.
 
@@ -250,7 +253,7 @@ class StyleStudio(Panel):
             return
         before, self._stand = self._stand, self._now()
         if time.monotonic() - self._turned_at > TURN:
-            self._remember(replace(self._now(), values=before.values, sources=before.sources))
+            self._remember(replace(self._stand, values=before.values, sources=before.sources))
         self._turned_at = time.monotonic()
         self._describe()
         if change.owner is self.knobs["init"] and self.picture is not None:
