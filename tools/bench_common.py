@@ -26,9 +26,10 @@ def in_order() -> list[str]:
 
 
 def result(what: str, measured: float | None, bar: float | None, unit: str, detail: str = "", **more: object) -> dict:
-    """One line of the table; `measured` is None for what could not be measured. `more` may hold a `verdict` in words, and
-    `curves` {panel: {line: [[x, y], ...]}} with the name of their `figure` and its `axes`; `beside` {"title", "unit",
-    "times": {program: time, or None for what it did not reach}} for the figure of what other programs take."""
+    """One line of the table; `measured` is None for what could not be measured, and for a time to something that was not
+    `reached` (False in `more`). `more` may also hold a `verdict` in words, and `curves` {panel: {line: [[x, y], ...]}} with
+    the name of their `figure` and its `axes`; `beside` {"title", "unit", "times": {program: time, or None for what it did
+    not reach}} for the figure of what other programs take."""
     measured = None if measured is None else float(measured)
     met = None if bar is None or measured is None else measured <= bar
     return {"what": what, "measured": measured, "bar": bar, "unit": unit, "met": met, "detail": detail, **more}

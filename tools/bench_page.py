@@ -28,7 +28,7 @@ def processor() -> str:
 
 def amount(result: dict) -> str:
     if result["measured"] is None:
-        return "never" if result.get("verdict", "").startswith("not reached") else "not measured"
+        return "not measured" if result.get("reached", True) else "never"
     return f"{result['measured']:.3g} {result['unit']}".strip()
 
 

@@ -21,6 +21,7 @@ PAIR = ("china_temple", "hokusai_great_wave")
 SIZE = 64 if QUICK else 256
 TENSORFLOW, PYTORCH = "TensorFlow tutorial's method", "plain PyTorch loop, L-BFGS"
 STEPS = {TENSORFLOW: 20 if QUICK else 1000, PYTORCH: 20 if QUICK else 500}
+NO_PYTORCH = "needs a Python with PyTorch: see tools/bench_peers.py"
 CALM = {"OMP_WAIT_POLICY": "PASSIVE"}  # or PyTorch's threads, waiting for each other, block the cores
 OURS = "content + 30 x style"
 # The tutorial's loss falls for as long as it is minimised, so that its lowest value takes us long too.
@@ -125,11 +126,14 @@ def lowest(seconds: np.ndarray, losses: np.ndarray) -> list:
     return np.stack([seconds, np.minimum.accumulate(losses)], axis=1).tolist()
 
 
+def title(peer: str, place: str) -> str:
+    return f"{place}: our time to the lowest loss of the {peer}, over its time"
+
+
 def compare(peer: str, place: str, losses: dict[str, np.ndarray], seconds: dict[str, np.ndarray]) -> dict:
     """A row: the peer's lowest loss, and when it and we got there."""
     target = float(losses[peer].min())
     theirs, ours = first_below(seconds[peer], losses[peer], target), first_below(seconds["nst"], losses["nst"], target)
-    name = f"{place}: our time to the lowest loss of the {peer}, over its time"
     if ours is None:
         verdict = f"not reached: {losses['nst'].min():.3f} for {target:.3f}"
     else:
@@ -139,7 +143,8 @@ def compare(peer: str, place: str, losses: dict[str, np.ndarray], seconds: dict[
     )
     beside = {"unit": "s", "times": {peer: theirs, "nst": ours}}
     beside |= {"title": f"Painting, {place}: to the lowest loss of the {peer}."}
-    return result(name, None if ours is None else ours / theirs, None, "x", detail, verdict=verdict, beside=beside)
+    ratio = None if ours is None else ours / theirs
+    return result(title(peer, place), ratio, None, "x", detail, reached=ours is not None, verdict=verdict, beside=beside)
 
 
 def write_task(folder: Path, size: int) -> Judge:
@@ -190,6 +195,7 @@ def compare_traces(traces: dict[str, dict], judge: Judge, place: str, figure: st
             None,
             "s",
             "which the peers do not minimise, so that they may pass it by; lowest: " + "; ".join(ends),
+            reached=ours is not None,
             verdict=f"reached within {ours:.1f} s" if ours else "not reached",
             curves={f"{place}: content + 30 x style": lines},
         )
@@ -208,8 +214,7 @@ def peers() -> list[dict]:
         if python := torch_python():
             traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
         else:
-            what = f"{place}: our time to the lowest loss of the {PYTORCH}, over its time"
-            absent = [result(what, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py")]
+            absent = [result(title(PYTORCH, place), None, None, "x", NO_PYTORCH)]
         for method in [*traces, OURS]:
             settings = judge.ours(method) | {"backbone": "vgg16"}
             traces[f"nst, {method}"] = run_peer("gatys_ours.py", folder, OUR_STEPS[method], **settings)
@@ -256,5 +261,5 @@ def peers_fast() -> list[dict]:
     absent = f"one {size[0]} x {size[1]} frame: our time over that of {example}"
     return [
         *compare_frames(programs, size),
-        result(absent, None, None, "x", "needs a Python with PyTorch: see tools/bench_peers.py"),
+        result(absent, None, None, "x", NO_PYTORCH),
     ]
