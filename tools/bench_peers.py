@@ -144,7 +144,9 @@ def compare(peer: str, place: str, losses: dict[str, np.ndarray], seconds: dict[
     beside = {"unit": "s", "times": {peer: theirs, "nst": ours}}
     beside |= {"title": f"Painting, {place}: to the lowest loss of the {peer}."}
     ratio = None if ours is None else ours / theirs
-    return result(title(peer, place), ratio, None, "x", detail, reached=ours is not None, verdict=verdict, beside=beside)
+    return result(
+        title(peer, place), ratio, None, "x", detail, reached=ours is not None, verdict=verdict, beside=beside
+    )
 
 
 def write_task(folder: Path, size: int) -> Judge:
