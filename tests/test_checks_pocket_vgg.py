@@ -56,7 +56,7 @@ def test_half_as_wide(capsys, answer, fragment):
     ("answer", "fragment"),
     [
         (np.linalg.cholesky(M), "✓"),
-        (-SYMMETRIC, "✓"),
+        (-SYMMETRIC, "but a symmetric one"),
         (..., "Not answered"),
         (SYMMETRIC, "which you have already"),
         (np.linalg.cholesky(M).T, "transpose would do"),

@@ -93,12 +93,17 @@ def test_forms_not_colours(capsys):
     )
     drawing = crop_to_fit(painting, *photograph.shape[:2])
     forms = 0.5 * drawing + 0.5 * match_colors(drawing, photograph)
-    assert "✓" in said(capsys, check.forms_not_colours, forms, photograph, painting)
-    assert "carry colour" in said(capsys, check.forms_not_colours, drawing, photograph, painting)
-    assert "hardly more" in said(capsys, check.forms_not_colours, photograph, photograph, painting)
-    assert "(height, width, 3)" in said(capsys, check.forms_not_colours, [forms], photograph, painting)
-    assert "not dict" in said(capsys, check.forms_not_colours, {"block1_conv1": 0}, photograph, painting)
-    assert "Not answered" in said(capsys, check.forms_not_colours, ..., photograph, painting)
+
+    def verdict(picture, known=photograph):
+        return said(capsys, check.forms_not_colours, picture, photograph, painting, known)
+
+    assert "✓" in verdict(forms)
+    assert "Let block 3 be heard" in verdict(forms, forms)
+    assert "carry colour" in verdict(drawing)
+    assert "hardly more" in verdict(photograph)
+    assert "(height, width, 3)" in verdict([forms])
+    assert "not dict" in verdict({"block1_conv1": 0})
+    assert "Not answered" in verdict(...)
 
 
 def test_cheat(capsys, pictures):

@@ -40,6 +40,8 @@ CASES = [
     (check.level_line, (), -LEVEL, "should be above 0"),
     (check.level_line, (), [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]], "upright"),
     (check.level_line, (), np.zeros((3, 3)), "zeros"),
+    (check.level_line, (), [[-1, -1, -1], [1, 1, 1], [0, 0, 0]], "an edge"),
+    (check.level_line, (), [[0, 0, 0], [1, 1, 1], [-1, -1, -1]], "an edge"),
     (check.level_line, (), LEVEL[0], "(3, 3)"),
     (check.level_line, (), "level", "not str"),
     (check.level_line, (), None, ""),

@@ -63,6 +63,10 @@ def another_head(head: Any, A: np.ndarray, symmetric: np.ndarray) -> str:
         not np.allclose(matrix, to_array(symmetric), atol=1e-3 * abs(matrix).max()),
         "That is the symmetric root, which you have already. Find one that is not symmetric.",
     )
+    expect(
+        not np.allclose(matrix, matrix.T, atol=1e-3 * abs(matrix).max()),
+        "A root it is, but a symmetric one. Find one that is not.",
+    )
     return "Inner products cannot tell it from the other: a head is only known up to a rotation."
 
 

@@ -66,17 +66,17 @@ def match_lightness(function: Callable) -> str:
 
 
 @exercise
-def forms_not_colours(picture: Any, castle: np.ndarray, kandinsky: np.ndarray) -> str:
-    """The painting's large forms, but not its colours."""
+def forms_not_colours(picture: Any, castle: np.ndarray, kandinsky: np.ndarray, known: np.ndarray) -> str:
+    """The painting's large forms and lines, but not its colours; `known` has the forms alone."""
     picture = to_picture(picture, like=castle)
     kept = palette_distance(picture, castle) < 2 / 3 * palette_distance(kandinsky, castle)
     expect(kept, "Its colours have gone more than two thirds of the way to the painting's. Which layers carry colour?")
-    before, after = _by_depth(castle, kandinsky), _by_depth(picture, kandinsky)
+    before, without, after = (_by_depth(seen, kandinsky) for seen in (castle, known, picture))
     forms = after[1:].mean() < 0.5 * before[1:].mean()
     expect(forms, "Blocks 4 and 5 find hardly more of the painting in it than in the photograph. Are they heard?")
-    return (
-        f"His forms, under a Bavarian sky. His lines, in block 3, are {after[0]:.3f} away; blocks 4 and 5 alone: 0.045."
-    )
+    lines = f"His lines, in block 3, are {after[0]:.3f} away; blocks 4 and 5 alone: {without[0]:.3f}."
+    expect(after[0] < 0.9 * without[0], f"His forms are there. {lines} Let block 3 be heard, softly.")
+    return f"His forms, under a Bavarian sky. {lines}"
 
 
 def _by_depth(picture: np.ndarray, painting: np.ndarray) -> np.ndarray:

@@ -21,11 +21,17 @@ def level_line(kernel: Any) -> str:
     expect(kernel.shape == (3, 3), f"The kernel should have the shape (3, 3), not {kernel.shape}.")
     flat, level = _answer(kernel, [[1] * 3] * 3), _answer(kernel, [[0] * 3, [1] * 3, [0] * 3])
     upright = _answer(kernel, [[0, 1, 0]] * 3)
+    edge = max(_answer(kernel, [[1] * 3, [1] * 3, [0] * 3]), _answer(kernel, [[0] * 3, [1] * 3, [1] * 3]))
     largest = np.abs(kernel).max()
     expect(largest > 0, "A kernel of zeros never says yes.")
     expect(abs(flat) <= 1e-3 * largest, f"Where everything is 1 it answers {flat:.3g}, and should answer 0.")
     expect(level > 0, f"In the middle of a bright level line it answers {level:.3g}: that should be above 0.")
     expect(upright <= 1e-3 * largest, f"In the middle of a bright upright line it answers {upright:.3g}, above 0.")
+    expect(
+        level - edge > 1e-3 * largest,
+        f"Where it is bright above or below the line as well, it answers {edge:.3g}, on a line {level:.3g}: it has found "
+        "an edge. A line is brighter than what is above and what is below.",
+    )
     return f"{level:.3g} on a level line, {upright:.3g} on an upright one, 0 on a clear sky."
 
 
