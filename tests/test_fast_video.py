@@ -35,11 +35,13 @@ def picture(i, height, width):
     return np.stack([x * 255 / width, y * 255 / height, np.full((height, width), 40 + 3 * i)], -1).astype("uint8")
 
 
-def write_film(path, times=10, size=(64, 96), *, sound=None, codec="libx264", pix_fmt="yuv420p", rotation=0, **options):
+def write_film(
+    path, times=10, size=(64, 96), *, sound=None, codec="libx264", pix_fmt="yuv420p", rotation=0, bf=None, **options
+):
     """A film with a frame at each of `times`, or so many at ten a second; `sound`: a codec."""
     times = [i / 10 for i in range(times)] if isinstance(times, int) else times
     with av.open(str(path), "w", options=options) as out:
-        film = out.add_stream(codec, rate=10, options={"g": "5"})
+        film = out.add_stream(codec, rate=10, options={"g": "5"} | ({"bf": bf} if bf else {}))
         film.height, film.width = size
         film.pix_fmt, film.codec_context.time_base = pix_fmt, Fraction(1, 1000)
         if rotation:
@@ -109,6 +111,34 @@ def test_every_frame_keeps_its_time_however_irregular(here, source, suffix):
     assert painted.shape == pictures.shape and np.abs(painted - pictures).mean() < 3
     assert (report.frames, report.size, report.sound, report.damage) == (len(IRREGULAR), (64, 96), False, "")
     assert len(list(here.iterdir())) == 2
+
+
+def test_of_avi_which_keeps_no_times_every_frame_is_painted(here):
+    write_film("film.avi", 12, bf="3")
+    report = paint("film.avi")
+    times, pixels = read_frames("o.mp4")
+    assert report.frames == len(times) == 12 and report.damage == ""
+    assert times - times[0] == pytest.approx(np.arange(12) / 10, abs=0.002)
+    assert np.all(np.diff(pixels[..., 2].mean(axis=(1, 2))) > 1)  # in the order in which they were filmed
+
+
+@pytest.mark.parametrize("size", [(64, 96), (720, 1280)])
+def test_colours_are_kept_and_named(here, size):
+    colours = np.array([[219, 39, 29], [39, 199, 58], [30, 60, 220]], "uint8")
+    wanted = np.repeat(np.repeat(colours[None], size[0], 0), size[1] // 3 + 1, 1)[:, : size[1]]
+    with av.open("film.mkv", "w") as out:
+        film = out.add_stream("ffv1", rate=10)
+        film.height, film.width, film.pix_fmt = *size, "bgr0"
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wanted), format="rgb24").reformat(format="bgr0")
+        out.mux([*film.encode(frame), *film.encode(None)])
+    paint("film.mkv")
+    with av.open("o.mp4") as film:
+        codec = film.streams.video[0].codec_context
+        assert (codec.colorspace, codec.color_primaries, codec.color_trc, codec.color_range) == (1, 1, 1, 1)
+    _, pixels = read_frames("o.mp4")
+    for third in range(3):
+        middle = pixels[0, :, size[1] * third // 3 + 8 : size[1] * (third + 1) // 3 - 8].mean(axis=(0, 1))
+        assert middle == pytest.approx(colours[third], abs=4)
 
 
 def test_odd_sizes_gain_a_row_and_a_column(here):

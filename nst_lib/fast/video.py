@@ -3,6 +3,7 @@
 import math
 import os
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nst_lib.images import MIN_SIDE, resize
 
 FORMATS = (".mp4", ".mov", ".mkv")  # of what is written; whatever FFmpeg knows is read
 SUFFIXES = (*FORMATS, ".avi", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts", ".ogv")
+BT709 = 1  # the same number of H.264 for matrix, primaries and transfer; as the range, 1 is that of video, 16 to 235
 QUALITY = "18"  # x264's: smaller is better and larger; at 18 the difference can hardly be seen
 FLOW_SIDE = 320  # pixels: the long side at which movement is measured
 TOLERANCE = 0.06  # a difference in brightness of this much, after following the movement, is something new
@@ -141,7 +143,7 @@ def _transcode(
                 sounds = {stream.index: out.add_stream_from_template(stream) for stream in film.streams.audio}
                 report.size, report.sound = (painted.height, painted.width), bool(sounds)
             pixels = np.rint(_even(steadier(frame)) * 255).astype("uint8")
-            encoded = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            encoded = encode_colors(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
             encoded.pts, encoded.time_base = item.pts, item.time_base
             out.mux(painted.encode(encoded))
             report.frames += 1
@@ -160,6 +162,7 @@ def _transcode(
 def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[tuple[str, Any]]:
     """("frame", frame) and ("sound", packet) in the order of the file, as far as it can be read."""
     bad, last, end = 0, -math.inf, 0.0
+    timed, starts = film.format.name != "avi", deque[int]()  # AVI says when a frame is decoded, not when it is shown
     try:
         for packet in film.demux(pictures, *film.streams.audio):
             if packet.pts is not None:
@@ -173,10 +176,16 @@ def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[t
             except av.error.InvalidDataError:
                 bad += 1
                 continue
+            if packet.dts is not None and not timed:
+                starts.append(packet.dts)
             for frame in frames:
-                if frame.pts is not None and frame.pts > last:  # next to damage, a decoder can mistake the order
+                if starts:
+                    frame.pts = starts.popleft()
+                if frame.pts is not None and frame.pts > last:
                     last = frame.pts
                     yield "frame", frame
+                else:  # next to damage, a decoder can mistake the order
+                    bad += 1
     except av.error.FFmpegError as problem:
         report.damage = f"it breaks off after frame {report.frames}: {problem.strerror}"
     else:  # most formats just end where the rest is missing; some say at their head how long they should be
@@ -188,11 +197,23 @@ def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[t
 
 
 def _begin(out: Any, source: Any, frame: np.ndarray) -> Any:
-    stream = out.add_stream("libx264", rate=source.average_rate or 25, options={"crf": QUALITY, "preset": "veryfast"})
-    stream.height, stream.width = (length + length % 2 for length in frame.shape[:2])
-    stream.pix_fmt = "yuv420p"
-    stream.codec_context.time_base = source.time_base or Fraction(1, 90000)
+    height, width = (length + length % 2 for length in frame.shape[:2])
+    return add_h264(out, height, width, source.average_rate or 25, source.time_base or Fraction(1, 90000))
+
+
+def add_h264(out: Any, height: int, width: int, rate: Fraction | int, time_base: Fraction) -> Any:
+    """Add a stream of H.264 to a file that PyAV writes, which takes frames that went through `encode_colors`."""
+    stream = out.add_stream("libx264", rate=rate, options={"crf": QUALITY, "preset": "veryfast"})
+    stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+    codec = stream.codec_context
+    codec.time_base = time_base
+    codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = BT709
     return stream
+
+
+def encode_colors(frame: Any) -> Any:
+    """A PyAV frame in RGB as H.264 wants it: in the luma and chroma of BT.709 (video range), which players expect of HD."""
+    return frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
 
 
 def _upright(frame: Any) -> np.ndarray:

@@ -23,7 +23,7 @@ from PIL import Image
 
 from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
-from nst_lib.fast.video import Steadier, import_package
+from nst_lib.fast.video import Steadier, add_h264, encode_colors, import_package
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
@@ -235,11 +235,9 @@ def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
     unfinished = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
     try:
         with av.open(str(unfinished), "w") as film:
-            stream = film.add_stream("libx264", rate=30, options={"crf": "18", "preset": "veryfast"})
-            stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
-            stream.codec_context.time_base = Fraction(1, 1000)
+            stream = add_h264(film, size[1], size[0], 30, Fraction(1, 1000))
             for seconds, jpeg in frames:
-                frame = av.VideoFrame.from_image(Image.open(io.BytesIO(jpeg)).resize(size))
+                frame = encode_colors(av.VideoFrame.from_image(Image.open(io.BytesIO(jpeg)).resize(size)))
                 frame.pts, frame.time_base = round(1000 * seconds), Fraction(1, 1000)
                 film.mux(stream.encode(frame))
             film.mux(stream.encode(None))
