@@ -17,7 +17,7 @@ from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
-from nst_lib.files import atomic_write, check_writable
+from nst_lib.files import atomic_write, check_outputs, check_writable
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.studio import app as studio_page
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         autodiff = sys.modules.get("nst_lib.autodiff")  # where the engine has been started
         if not (autodiff.is_out_of_memory(problem) if autodiff else isinstance(problem, MemoryError)):
             raise
-        print("nst: the memory does not suffice. Choose a smaller --size.", file=sys.stderr)
+        print("nst: the memory does not suffice. Take smaller pictures, or a smaller --size.", file=sys.stderr)
         return 2
 
 
@@ -199,9 +199,8 @@ def _paint(options: argparse.Namespace) -> int:
     size = None if options.resume else settings.setdefault("size", SIZE)
     masked = settings.pop("masks", [])
     content = load_image(options.content, size, max_pixels=options.max_pixels)
-    style_size = None if size is None else round(size * settings.get("style_scale", 1.0))
     names = [*options.styles, *(style for _, style in masked if style != "none")]
-    styles = [load_image(style, style_size, max_pixels=options.max_pixels) for style in names]
+    styles = [load_image(style, max_pixels=options.max_pixels) for style in names]
     if masked and len(options.styles) > 1:
         raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
     if masked and not options.resume:
@@ -260,19 +259,11 @@ def _check_outputs(options: argparse.Namespace, output: Path, checkpoint: Path) 
     """Say before the work what would be wrong after it."""
     check_format(output)
     masks = [name for pair in vars(options).get("masks", []) for name in pair if name != "none"]
-    read = [
-        options.content,
-        *options.styles,
-        *masks,
-        *(vars(options).get(name) for name in ("init", "weights", "resume")),
-    ]
-    taken = {os.path.realpath(name) for name in read if name}
-    for path in (output, Path(options.json)) if options.json else (output,):
-        if os.path.realpath(path) in taken:
-            raise SettingsError(f"cannot write {path}: it is another of this command's files. Choose another name.")
-        taken.add(os.path.realpath(path))
-    for path in (output, checkpoint, *filter(None, [options.json])):
-        check_writable(path, SettingsError)
+    others = [vars(options).get(name) for name in ("init", "weights", "resume")]
+    check_outputs(
+        filter(None, [output, options.json]), filter(None, [options.content, *options.styles, *masks, *others])
+    )
+    check_writable(checkpoint, SettingsError)  # which may be the one that is resumed
 
 
 def _check_settings(given: dict[str, Any], painting: Any, path: str) -> None:

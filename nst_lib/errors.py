@@ -42,8 +42,9 @@ def check_choice(kind: str, value: object, known: Collection[str]) -> None:
         raise SettingsError(f"unknown {kind} {value!r}: {hint}There are {', '.join(known)}.")
 
 
-def check_number(name: str, value: object, least: float, whole: bool = False) -> None:
-    """Raise SettingsError unless `value` is a finite number (a whole one, if so asked) of at least `least`."""
+def check_number(name: str, value: object, least: float, most: float = math.inf, *, whole: bool = False) -> None:
+    """Raise SettingsError unless `value` is a finite number (a whole one, if so asked) from `least` to `most`."""
     good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or value < least:  # type: ignore[arg-type, operator]
-        raise SettingsError(f"{name} is {value!r}: give a {'whole ' if whole else ''}number of at least {least:g}.")
+    if not good or not math.isfinite(value) or not least <= value <= most:  # type: ignore[arg-type, operator]
+        bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        raise SettingsError(f"{name} is {value!r}: give a {'whole ' if whole else ''}number {bounds}.")

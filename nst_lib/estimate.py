@@ -35,7 +35,7 @@ class Estimate:
     """What a painting will cost.
 
     Attributes:
-        seconds: of optimisation, by a trial on this machine.
+        seconds: of optimisation that are still to come, by a trial on this machine.
         gigabytes: of memory, at most, the engine included.
         tiles: in how many pieces the finished size is painted.
     """
@@ -46,19 +46,23 @@ class Estimate:
 
 
 def estimate(painting: "Painting") -> Estimate:
-    """Try out the pieces of a painting's steps, which takes some seconds, and add up what its whole budget will cost."""
-    rates = {level.backbone: _seconds_per_pixel(painting, level.backbone) for level in painting.levels}
+    """Try out the pieces of a painting's steps, which takes some seconds, and add up what the rest of them will cost."""
+    rest = painting.levels[painting.level :]
+    rates = {level.backbone: _seconds_per_pixel(painting, level.backbone) for level in rest}
     last = painting.levels[-1]
     layers = [*painting.content_layers, *painting.style_layers]
     state = painting.optimizer.start(ops.zeros((1, last.height, last.width, 3)))
     evaluation = ops.zeros(()), ops.zeros((2 + len(painting.style_layers),)), ops.ones_like(state["x"])
     move = _timed(lambda: painting.optimizer.step(lambda _: evaluation, state)[0]["x"], 1) / (last.height * last.width)
+    steps = [rest[0].steps - painting.timing.level_steps, *(level.steps for level in rest[1:])]
     seconds = sum(
-        level.steps * (_pixels_seen(level, layers) * rates[level.backbone] + level.height * level.width * move)
-        for level in painting.levels
+        count * (_pixels_seen(level, layers) * rates[level.backbone] + level.height * level.width * move)
+        for count, level in zip(steps, rest, strict=True)
     )
-    peak = max(level_bytes(level, level.tile, layers, painting.optimizer.pictures) for level in painting.levels)
-    return Estimate(painting.seconds or seconds, peak / 1e9, _tiling(last, last.tile, layers)[1])
+    if painting.seconds is not None:
+        seconds = painting.eta
+    peak = max(level_bytes(level, level.tile, layers, painting.optimizer.pictures) for level in rest)
+    return Estimate(seconds, peak / 1e9, _tiling(last, last.tile, layers)[1])
 
 
 def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, memory: float | None) -> None:

@@ -192,9 +192,7 @@ def plan_tiles(
     if not any(axes["style weight"]):
         raise SettingsError("the style weights are all 0: that is the photograph. Give one above 0.")
     for scale in axes["style scale"]:
-        check_number("style scale", scale, least=0.1)
-        if scale > MAX_SCALE:
-            raise SettingsError(f"style scale is {scale!r}: give a number of at most {MAX_SCALE}.")
+        check_number("style scale", scale, 0.1, MAX_SCALE)
     for group in axes["group of layers"]:
         check_choice("group of layers", group, LAYERS)
     for seed in () if seeds is None else axes["seed"]:

@@ -319,13 +319,19 @@ def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 
 def plot_losses(
-    states: Sequence[Any], *, content_weight: float = 1.0, style_weight: float = 1.0, alt: str | None = None
+    states: Sequence[Any],
+    *,
+    content_weight: float = 1.0,
+    style_weight: float = 1.0,
+    style_layer_weights: Mapping[str, float] | None = None,
+    alt: str | None = None,
 ) -> Image:
     """Plot a run's loss by step, with its two parts as they were weighted, on a logarithmic axis.
 
     Args:
         states: the PaintStates that `paint` yielded. A thin line marks where the picture grew to its next size.
-        content_weight, style_weight: those of the run, so that the parts add up to the total (less total variation).
+        content_weight, style_weight, style_layer_weights: those of the run, so that the parts add up to the total (less
+            total variation); layers left out count 1.
         alt: what a screen reader says; by default the first and last values.
 
     Raises:
@@ -335,11 +341,16 @@ def plot_losses(
         raise SettingsError("no states to plot: pass the list of what nst_lib.paint yields.")
     from nst_lib.losses import STYLE_GAIN  # here, because it starts the engine, which pictures alone do not need
 
+    layer_weights = style_layer_weights or {}
+
+    def style(state: Any) -> float:
+        return float(np.mean([layer_weights.get(layer, 1.0) * distance for layer, distance in state.style.items()]))
+
     steps = [state.step for state in states]
     curves = {
         "total": [state.loss for state in states],
         "content": [content_weight * state.content for state in states],
-        "style": [style_weight * STYLE_GAIN * float(np.mean(list(state.style.values()))) for state in states],
+        "style": [style_weight * STYLE_GAIN * style(state) for state in states],
     }
     names = {"total": "total", "content": "content", "style": f"{STYLE_GAIN:g} × style"}
     figure, axes = _axes("step", "loss (logarithmic)")

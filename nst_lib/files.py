@@ -5,12 +5,12 @@ import secrets
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from nst_lib.errors import NSTError
+from nst_lib.errors import NSTError, SettingsError
 
 # What reading an .npz file raises where it is damaged: `zipfile`, `zlib` and numpy have ideas of their own.
 DAMAGED = (
@@ -70,3 +70,14 @@ def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTErro
         raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
     if not os.access(folder, os.W_OK):
         raise error(f"cannot write {path}: the folder {folder} is read-only. Choose another.")
+
+
+def check_outputs(outputs: Iterable[str | os.PathLike[str]], inputs: Iterable[str | os.PathLike[str]]) -> None:
+    """Say before the work what would be wrong after it: raise SettingsError unless each of a command's outputs can be
+    written, and is neither one of its inputs nor another output."""
+    taken = {os.path.realpath(path) for path in inputs}
+    for path in outputs:
+        check_writable(path, SettingsError)
+        if os.path.realpath(path) in taken:
+            raise SettingsError(f"cannot write {path}: it is another of this command's files. Choose another name.")
+        taken.add(os.path.realpath(path))

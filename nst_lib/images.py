@@ -134,6 +134,12 @@ def save_image(picture: np.ndarray, path: str | os.PathLike[str], *, quality: in
     return path
 
 
+def picture_suffixes() -> set[str]:
+    """The suffixes, such as ".jpg", of what Pillow reads: not of what it writes only, as PDF, nor of films."""
+    kinds = Image.registered_extensions()
+    return {suffix for suffix, kind in kinds.items() if kind in Image.OPEN and kind != "MPEG"}
+
+
 def check_format(path: str | os.PathLike[str]) -> None:
     """Raise SettingsError unless a file of this name can be a picture that `save_image` writes."""
     if Path(path).suffix.lower() not in FORMATS:
@@ -196,7 +202,7 @@ def _decode(source: IO[bytes] | Image.Image, name: str, size: int | None, max_pi
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as problem:
         raise PictureError(
             f"{name} has more than {max_pixels:,} pixels, too many for most memories. Make it smaller, or raise the "
-            "limit: load_image(..., max_pixels=...), None for no limit."
+            "limit: load_image(..., max_pixels=...), None for no limit; `nst paint` and `nst fast` take --max-pixels."
         ) from problem
     except UnidentifiedImageError as problem:
         raise PictureError(
@@ -245,6 +251,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
         if transform := _to_srgb(profile, inks.mode):
             rgb = transform.apply(inks)
     if rgba:
+        rgb = rgb.copy() if rgb is image else rgb  # not the caller's
         rgb.putalpha(rgba.getchannel("A"))
     return np.asarray(rgb)
 

@@ -3,11 +3,13 @@
 A mask is a float32 array (height, width): 1 inside its region, 0 outside, between the two at a soft edge.
 """
 
+import io
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError, SettingsError
 from nst_lib.images import load_image
@@ -16,18 +18,24 @@ OVERLAP = 0.02  # what neighbouring masks may exceed 1 by, where their soft edge
 
 
 def load_mask(source: Any) -> np.ndarray:
-    """A mask (height, width) from a picture of any kind: its transparency if it has any, or else its lightness.
+    """A mask (height, width) from whatever `load_image` takes: its opacity where some of it is transparent, or else its
+    lightness.
 
     Raises:
         PictureError: if it is no picture.
     """
-    try:
-        with Image.open(source) as image:
-            if "A" in image.getbands():
-                return np.asarray(image.getchannel("A"), "float32") / 255
-    except OSError:
-        pass  # `load_image` says what is wrong
-    return load_image(source).mean(axis=-1)
+    picture = load_image(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        source = io.BytesIO(source)
+    if isinstance(source, (str, os.PathLike, io.BytesIO)):
+        source = Image.open(source)
+    if isinstance(source, Image.Image):
+        rgba = ImageOps.exif_transpose(source).convert("RGBA") if source.has_transparency_data else None
+        opacity = None if rgba is None else np.asarray(rgba.getchannel("A"), "float32") / 255
+    else:
+        array = np.asarray(source)
+        opacity = load_image(array[..., 3]).mean(axis=-1) if array.ndim == 3 and array.shape[2] == 4 else None
+    return picture.mean(axis=-1) if opacity is None or opacity.min() == 1 else opacity
 
 
 def fit_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:

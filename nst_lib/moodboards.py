@@ -149,7 +149,11 @@ def palette(picture: np.ndarray, colors: int = 5) -> np.ndarray:
 
     Returns:
         (colors, 3) in [0, 1], dark to light.
+
+    Raises:
+        SettingsError: if `colors` is no whole number from 1.
     """
+    check_number("colors", colors, 1, whole=True)
     down, across = (math.ceil(side / 96) for side in picture.shape[:2])
     pixels = to_oklab(picture[::down, ::across]).reshape(-1, 3) * ACCENT
     bins, inverse, counts = np.unique(np.round(pixels / BIN), axis=0, return_inverse=True, return_counts=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -82,7 +83,8 @@ def _assignable(name: str) -> Any:
     """A weight of the loss as a property."""
 
     def get(self: "Painting") -> Any:
-        return self.loss_weights[name]
+        value = self.loss_weights[name]
+        return MappingProxyType(value) if isinstance(value, dict) else value  # to be assigned, not changed
 
     def assign(self: "Painting", value: Any) -> None:
         if name == "style_layer_weights":
@@ -98,7 +100,7 @@ class Painting:
     """A picture being painted. `paint` runs one to its budget; `step` alone goes on for as long as you like.
 
     `content_weight`, `style_weight`, `tv_weight` and `style_layer_weights` can be assigned at any time, from any thread; the
-    next step uses them. `picture` is the best picture so far.
+    next step uses them. (Assign all of `style_layer_weights`; layers left out count 1.) `picture` is the best picture so far.
 
     Args:
         content: the photograph, (h, w, 3) in [0, 1].
@@ -299,17 +301,27 @@ class Painting:
         self.timing.compile += time.perf_counter() - started
 
     def advance(self) -> None:
-        """Go to the next size, or network: carry the picture and what the optimiser knows over to it."""
-        self.level += 1
-        self._targets = None
-        shape = (self.levels[self.level].height, self.levels[self.level].width)
-        old_shape = tuple(self._state["x"].shape[1:3])
-        if old_shape == shape:
-            self._state = self.optimizer.restart(self._state)
-        else:
-            scale = (shape[0] * shape[1]) / (old_shape[0] * old_shape[1])
-            enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
-            self._state = self.optimizer.resize(self._state, enlarge, scale)
+        """Go to the next size, or network: carry the picture and what the optimiser knows over to it.
+
+        Raises:
+            SettingsError: if the memory does not suffice.
+        """
+        following = self.levels[self.level + 1]
+        shape, old_shape = (following.height, following.width), tuple(self._state["x"].shape[1:3])
+        try:
+            if old_shape == shape:
+                self._state = self.optimizer.restart(self._state)
+            else:
+                scale = (shape[0] * shape[1]) / (old_shape[0] * old_shape[1])
+                enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
+                self._state = self.optimizer.resize(self._state, enlarge, scale)
+        except Exception as problem:
+            if not autodiff.is_out_of_memory(problem):
+                raise
+            raise SettingsError(
+                f"the memory does not suffice for {following.width} x {following.height}. Choose a smaller size."
+            ) from problem
+        self.level, self._targets = self.level + 1, None
         self.timing.level, self.timing.level_steps = 0.0, 0
 
     def _evaluate(self) -> tuple[Any, Any, Any]:

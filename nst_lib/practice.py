@@ -1,20 +1,16 @@
 """`nst texture`, `nst explore` and `nst moodboard`: a thin shell over the library."""
 
 import argparse
-import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.files import atomic_write, check_writable
-from nst_lib.images import check_format, load_image, save_image
+from nst_lib.files import atomic_write, check_outputs
+from nst_lib.images import check_format, load_image, picture_suffixes, save_image
 from nst_lib.terminal import noted_signals, paint_to_file, progress_bar
 
 
@@ -92,10 +88,9 @@ def _add_moodboard(commands: Any) -> None:
 
 def _texture(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.styles[0]).stem}_texture.png")
-    checkpoint, preview = output.parent / f"{output.stem}.checkpoint.npz", output.with_stem(f"{output.stem}_3x3")
+    preview = output.with_stem(f"{output.stem}_3x3")
     check_format(output)
-    for path in (output, checkpoint, preview):
-        check_writable(path, SettingsError)
+    check_outputs((output, preview), filter(None, (*options.styles, options.guide)))
     styles = [load_image(style, options.size) for style in options.styles]
     guide = load_image(options.guide, options.size) if options.guide else None
     with progress_bar("starting the engine"):
@@ -104,9 +99,8 @@ def _texture(options: argparse.Namespace) -> int:
     painting = texture(
         styles, options.size, tileable=options.tileable, guide=guide, seed=options.seed, steps=options.steps
     )
-    stopped_by, _ = paint_to_file(painting, output, checkpoint)
+    stopped_by, _ = paint_to_file(painting, output)
     if stopped_by:
-        checkpoint.unlink(missing_ok=True)
         print(f"nst: stopped at step {painting.step_count}. The texture so far is {output}.", file=sys.stderr)
         return 128 + stopped_by
     tile = painting.picture
@@ -128,7 +122,7 @@ def _explore(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.content).stem}_explored.png")
     text = output.with_suffix(".txt")
     check_format(output)
-    _check_outputs((output, text), (options.content, *options.styles))
+    check_outputs((output, text), (options.content, *options.styles))
     content, *paintings = (load_image(path) for path in (options.content, *options.styles))
     began = time.perf_counter()
     with progress_bar("starting the engine"):
@@ -176,7 +170,7 @@ def _moodboard(options: argparse.Namespace) -> int:
     from nst_lib.moodboards import board_paths, load_for_board, moodboard
 
     paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
-    _check_outputs(board_paths(options.output), paths)
+    check_outputs(board_paths(options.output), paths)
     with progress_bar("reading the pictures") as bar:
         pictures = []
         for path in paths:
@@ -191,17 +185,8 @@ def _pictures_of(path: Path) -> list[Path]:
     """A picture's own path, or those of all pictures in a folder."""
     if not path.is_dir():
         return [path]
-    known = Image.registered_extensions()
+    known = picture_suffixes()
     found = sorted(inside for inside in path.iterdir() if inside.suffix.lower() in known and inside.is_file())
     if not found:
         raise PictureError(f"{path} has no pictures. Give a folder that has.")
     return found
-
-
-def _check_outputs(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
-    """Say before the work what would be wrong after it."""
-    read = {os.path.realpath(path) for path in inputs}
-    for path in outputs:
-        check_writable(path, SettingsError)
-        if os.path.realpath(path) in read:
-            raise SettingsError(f"cannot write {path}: it is one of the pictures given. Choose another name.")

@@ -30,10 +30,12 @@ def progress_bar(doing: str) -> tqdm:
     return tqdm(desc=doing, total=1000, bar_format=layout, leave=False, disable=None, dynamic_ncols=True, **often)
 
 
-def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tuple[int | None, PaintState | None]":
-    """Run a painting to the end of its budget, or to Ctrl-C or SIGTERM, and save it.
+def paint_to_file(
+    painting: "Painting", output: Path, checkpoint: Path | None = None
+) -> "tuple[int | None, PaintState | None]":
+    """Run a painting to the end of its budget, to Ctrl-C or SIGTERM, or to an error, and save it.
 
-    A stopped painting also leaves a checkpoint. A finished one removes it.
+    A stopped painting also leaves a checkpoint, if it has been given a place. A finished one removes it.
 
     Returns:
         The number of the signal that stopped it, or None; the last state, or None where nothing was left to do.
@@ -43,16 +45,28 @@ def paint_to_file(painting: "Painting", output: Path, checkpoint: Path) -> "tupl
         CheckpointError: if a stopped painting's checkpoint cannot be written; the picture has been.
     """
     with noted_signals() as signals:
-        state = _run(painting, checkpoint, signals)
+        last = None
+        try:
+            for state in _run(painting, checkpoint):
+                last = state
+                if signals:
+                    break
+        except Exception:  # of the engine, perhaps after hours
+            if last is not None:
+                _save_picture(painting, output, checkpoint)
+                print(f"nst: the picture as it was at step {last.step} is {output}.", file=sys.stderr)
+            raise
         if painting.finished:
             _save_picture(painting, output, checkpoint)
-            checkpoint.unlink(missing_ok=True)
-            return None, state
+            if checkpoint:
+                checkpoint.unlink(missing_ok=True)
+            return None, last
         try:
-            painting.save(checkpoint)
+            if checkpoint:
+                painting.save(checkpoint)
         finally:
             _save_picture(painting, output, checkpoint)
-        return signals[0], state
+        return signals[0], last
 
 
 @contextmanager
@@ -75,19 +89,19 @@ def noted_signals(after: str = "this step") -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _run(painting: "Painting", checkpoint: Path, signals: list[int]) -> "PaintState | None":
+def _run(painting: "Painting", checkpoint: Path | None) -> "Iterator[PaintState]":
+    """The states of a painting that runs with a bar and checkpoints."""
     from nst_lib import autodiff
     from nst_lib.painting import paint
 
-    state, due = None, time.monotonic() + CHECKPOINT_SECONDS
+    due = time.monotonic() + CHECKPOINT_SECONDS
     with progress_bar("measuring the pictures, compiling") as bar:
         for state in paint(painting, every=10 if autodiff.gpus() else 1):
             text = _describe(state)
             bar.set_description_str(text, refresh=False)
             bar.update(round(1000 * state.seconds / max(state.seconds + state.eta, 1e-9)) - bar.n)
-            if signals:
-                break
-            if time.monotonic() >= due:
+            yield state
+            if checkpoint and time.monotonic() >= due:
                 started = time.monotonic()
                 if bar.disable:
                     print(text, file=sys.stderr)
@@ -97,7 +111,6 @@ def _run(painting: "Painting", checkpoint: Path, signals: list[int]) -> "PaintSt
                     bar.write(f"nst: painting on, but {problem}", file=sys.stderr)
                 took = time.monotonic() - started
                 due = time.monotonic() + (CHECKPOINT_SECONDS if took < SLOW_CHECKPOINT else 20 * took)
-    return state
 
 
 def _describe(state: "PaintState") -> str:
@@ -106,13 +119,13 @@ def _describe(state: "PaintState") -> str:
     return f"step {step}, {state.size[1]}x{state.size[0]} {state.backbone}, loss {state.loss:.3f}, {left} left"
 
 
-def _save_picture(painting: "Painting", output: Path, checkpoint: Path) -> None:
+def _save_picture(painting: "Painting", output: Path, checkpoint: Path | None) -> None:
     picture = resize(painting.picture, painting.subject.content.shape[:2])
     try:
         save_image(picture, output)
     except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another
         spare = save_image(picture, spare_path(output))
-        also = f", and the checkpoint {checkpoint} is kept" if checkpoint.is_file() else ""
+        also = f", and the checkpoint {checkpoint} is kept" if checkpoint and checkpoint.is_file() else ""
         raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem
 
 

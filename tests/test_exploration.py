@@ -98,7 +98,7 @@ def test_the_default_is_four_by_four_and_several_paintings_an_axis():
         ({"style_weights": []}, "no style weight in the list"),
         ({"style_weights": [float("nan")]}, "style weight is nan"),
         ({"style_scales": [0]}, "style scale is 0"),
-        ({"style_scales": [9]}, "at most 8"),
+        ({"style_scales": [9]}, "from 0.1 to 8"),
         ({"layers": ["corase"]}, "did you mean coarse"),
         ({"seeds": [-1]}, "seed is -1"),
         ({"seeds": range(MAX_TILES + 1)}, "65 tiles are too many"),
@@ -240,7 +240,7 @@ def test_mistakes_on_the_command_line(nst, here):
     assert "not a picture" in refused("my photo.png", "bad.png")
     assert "does not exist" in refused("my photo.png", "nothing.png")
     assert "folder" in refused(*good, "-o", "nowhere/sheet.png")
-    assert "one of the pictures" in refused(*good, "-o", "wave.png")
+    assert "another of this command's files" in refused(*good, "-o", "wave.png")
     assert ".png" in refused(*good, "-o", "sheet.pdf")
     assert "style weight is -1" in refused(*good, "--style-weight", "-1")
     assert "too many" in refused(*good, "--seed", *range(65))

@@ -178,6 +178,26 @@ def test_folders_that_cannot_be_painted(nst, refused, photos):
     assert not list(Path(f"photos_{STYLE}").iterdir())
 
 
+def test_what_films_need_is_asked_for_before_the_first_picture(refused, photos, monkeypatch):
+    Path(photos, "zoo.mp4").write_bytes(b"a film")
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert "films need the package av: pip install av" in refused("fast", photos, "--style", STYLE, "-o", "o")
+    assert not Path("o").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("texture", "my photo.jpg", "-o", "my photo.jpg"),
+        ("styles", "--on", "my photo.jpg", "-o", "my photo.jpg"),
+        ("train", "my photo.jpg", "--photos", "photos", "--from", "mine.npz", "-o", "mine.npz"),
+        ("train", "my photo.jpg", "--photos", "photos", "--weights", "mine.npz", "-o", "mine.npz"),
+    ],
+)
+def test_no_command_overwrites_what_it_reads(refused, photos, command):
+    assert "it is another of this command's files" in refused(*command)
+
+
 def test_ctrl_c_in_a_folder_ends_after_the_picture(nst, photos, monkeypatch):
     def impatient(*arguments):
         signal.raise_signal(signal.SIGINT)
@@ -228,7 +248,7 @@ def test_a_job_array_may_be_longer_than_the_folder(nst, photos):
         ("--style {STYLE} -o o.mp4", "cannot write o.mp4: a picture's name ends in one of .png"),
         ("--style {STYLE} -o nowhere/o.png", "nowhere does not exist. Make it first"),
         ("--style {STYLE} -o folder.png", "cannot write folder.png: it is a folder"),
-        ("--style {STYLE} -o ./folder.png/../my&photo.jpg", "it is the input. Choose another name"),
+        ("--style {STYLE} -o ./folder.png/../my&photo.jpg", "another of this command's files"),
         ("--style nowhere.npz", "there is no style file nowhere.npz"),
         ("--style damaged.npz", "damaged.npz is not a style file, or is damaged"),
         ("--style two.npz", "two.npz has 2 styles: give one of them, as two.npz:"),
@@ -342,7 +362,7 @@ def test_ctrl_c_within_a_film_of_a_folder_leaves_none_of_it(nst, film, monkeypat
 def test_films_that_cannot_be_painted(refused, film):
     command = ("fast", film, "--style", STYLE)
     assert "cannot write o.png: a film's name ends in one of .mp4" in refused(*command, "-o", "o.png")
-    assert "it is the input" in refused(*command, "-o", film)
+    assert "another of this command's files" in refused(*command, "-o", film)
     assert "nowhere does not exist" in refused(*command, "-o", "nowhere/o.mp4")
     assert "steady is 2.0" in refused(*command, "--steady", 2)
     assert "strength is 2.0" in refused(*command, "--strength", 2)

@@ -473,8 +473,9 @@ def test_what_an_exported_style_cannot_do(exported, names, tmp_path):
         load_style(exported, engine="keras")
     with pytest.raises(SettingsError, match="this style came from an ONNX file: copy that"):
         export_onnx(load_style(exported), tmp_path / "again.onnx")
-    with pytest.raises(SettingsError, match="unknown style"):
-        load_style([exported, names[0]])
+    for several in ([exported, names[0]], [names[0], exported]):
+        with pytest.raises(StyleError, match="was exported, and cannot be blended"):
+            load_style(several)
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.99])

@@ -106,6 +106,10 @@ def test_parts_of_the_loss_add_up(drawn):
     np.testing.assert_allclose(content + style, total)
     assert [line.get_color() for line in lines.values()] == [figures.COLORS[n] for n in ("total", "content", "style")]
     assert len({str(line.get_linestyle()) + str(line._dash_pattern) for line in lines.values()}) == 3
+    layers = dict.fromkeys(states[0].style, 2.0)
+    figures.plot_losses(states, style_layer_weights=layers)
+    louder = next(line for line in drawn[1].axes[0].lines if line.get_label() == "30 × style")
+    np.testing.assert_allclose(np.asarray(louder.get_ydata()), style * 2 / 3)
 
 
 def test_a_new_size_is_marked(drawn):

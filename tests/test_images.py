@@ -241,6 +241,10 @@ def test_palettes_with_and_without_transparency():
 def test_a_colour_declared_transparent(image):
     key = image.getpixel((0, 0))
     assert_color(load_image(encode(image, transparency=key)), 1, 1, 1)
+    given = image.copy()
+    given.info["transparency"] = key
+    assert_color(load_image(given), 1, 1, 1)
+    assert given.mode == image.mode and given.tobytes() == image.tobytes()  # the caller's is as it was
 
 
 def test_sixteen_bit_png_as_written_by_hand():

@@ -71,8 +71,16 @@ def test_masks_come_from_lightness_or_transparency(tmp_path):
     drawn[10:20] = 255
     Image.fromarray(drawn).save(tmp_path / "grey.png")
     Image.fromarray(np.dstack([drawn * 0] * 3 + [drawn])).save(tmp_path / "alpha.png")
-    for name in ("grey.png", "alpha.png"):
-        np.testing.assert_allclose(load_mask(tmp_path / name), drawn / 255, atol=1e-6)
+    Image.fromarray(np.dstack([drawn] * 3 + [drawn * 0 + 255])).save(tmp_path / "opaque.png")
+    palette = Image.fromarray(drawn // 255).convert("P")
+    palette.putpalette([9, 9, 9, 200, 0, 0])
+    palette.save(tmp_path / "palette.png", transparency=0)
+    for name in ("grey.png", "alpha.png", "opaque.png", "palette.png"):
+        path = tmp_path / name
+        for source in (path, path.read_bytes(), Image.open(path)):
+            np.testing.assert_allclose(load_mask(source), drawn / 255, atol=1e-6)
+    for array in (drawn, np.dstack([drawn * 0] * 3 + [drawn])):
+        np.testing.assert_allclose(load_mask(array), drawn / 255, atol=1e-6)
     with pytest.raises(PictureError, match="gone.png"):
         load_mask(tmp_path / "gone.png")
 

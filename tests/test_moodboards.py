@@ -180,6 +180,7 @@ def test_a_folder_and_a_picture_on_the_command_line(matplotlib, nst, tmp_path, m
     for i, picture in enumerate(gradients(3)):
         save_image(picture, f"folder/{i}.png")
     Path("folder/notes.txt").write_text("no picture")
+    Path("folder/board.pdf").write_bytes(b"%PDF-1.4")  # as this command itself makes
     save_image(flat(0.2, 0.4, 0.6), "one.png")
     result = nst("moodboard", "folder", "one.png", "--title", "T", "-o", "board.pdf")
     assert result.code == 0 and result.out == "board.png and board.pdf: 4 pictures, with their colours\n"
@@ -200,7 +201,7 @@ def test_mistakes_on_the_command_line(nst, tmp_path, monkeypatch):
     assert "not a picture" in refused("one.png", "bad.png")
     assert "does not exist" in refused("nothing.png")
     assert "empty has no pictures" in refused("empty")
-    assert "one of the pictures" in refused("one.png", "-o", "one.pdf")  # which would write one.png, too
+    assert "another of this command's files" in refused("one.png", "-o", "one.pdf")  # which would write one.png, too
     assert "ends in .png or .pdf" in refused("one.png", "-o", "board.svg")
     assert "folder" in refused("one.png", "-o", "nowhere/board.pdf")
     assert not Path("moodboard.png").exists()

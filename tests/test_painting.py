@@ -208,6 +208,8 @@ def test_weights_can_be_assigned_while_it_runs(pair):
     painting.style_layer_weights = {"block2_conv1": 0.25}
     np.testing.assert_array_equal(painting.picture, picture)
     assert painting.style_layer_weights == dict.fromkeys(STYLE_LAYERS, 1.0) | {"block2_conv1": 0.25}
+    with pytest.raises(TypeError):  # it would not be noticed
+        painting.style_layer_weights["block2_conv1"] = 0
 
     def expected(state, content, tv):
         style = np.mean([w * state.style[layer] for layer, w in painting.style_layer_weights.items()])

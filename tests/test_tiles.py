@@ -188,6 +188,18 @@ def test_estimate_is_of_the_right_size():
     assert painting.step_count == 10
 
 
+def test_estimate_is_of_what_is_still_to_be_done():
+    painting = Painting(picture(64, 96), picture(64, 96, 1), size=96, steps=40, pyramid=2)
+    whole = estimate(painting).seconds
+    states = paint(painting)
+    while painting.step_count < 36:
+        next(states)
+    assert estimate(painting).seconds < whole / 3
+    timed = Painting(picture(64, 96), picture(64, 96, 1), size=96, seconds=100)
+    timed.timing.optimize = 90.0
+    assert estimate(timed).seconds == 10.0
+
+
 def test_a_checkpoint_of_a_painting_in_tiles_goes_on(tmp_path):
     painting = Painting(picture(160, 256), picture(160, 256, 1), size=256, steps=4, pyramid=1, memory=30)
     painting.levels[0].tile = 64

@@ -20,9 +20,18 @@ from nst_lib.fast.devices import DEVICES, joined, plan_meeting
 from nst_lib.fast.running import ENGINES, make_runner
 from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
-from nst_lib.fast.video import SUFFIXES, paint_video
-from nst_lib.files import check_writable, spare_path
-from nst_lib.images import FORMATS, MAX_PIXELS, check_format, crop_to_fit, load_image, save_image, to_pil
+from nst_lib.fast.video import SUFFIXES, import_package, paint_video
+from nst_lib.files import check_outputs, check_writable, spare_path
+from nst_lib.images import (
+    FORMATS,
+    MAX_PIXELS,
+    check_format,
+    crop_to_fit,
+    load_image,
+    picture_suffixes,
+    save_image,
+    to_pil,
+)
 from nst_lib.terminal import noted_signals, picture_in_text, progress_bar
 
 TILE, TILE_PAINTED = 128, 256  # pixels: the side of a picture on the sheet, and the long side at which it is painted
@@ -148,9 +157,7 @@ def _fast(options: argparse.Namespace) -> int:
         return _fast_folder(options, load, source, output)
     if options.shard:
         raise SettingsError(f"--shard is for folders, and {source} is none. Leave it out.")
-    check_writable(output, SettingsError)
-    if os.path.realpath(output) == os.path.realpath(source):
-        raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
+    check_outputs([output], [source, *options.styles])
     if is_film:
         return _fast_video(options, style, source, output)
     check_format(output)
@@ -166,7 +173,7 @@ def _fast(options: argparse.Namespace) -> int:
 
 
 def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], source: Path, output: Path) -> int:
-    known = {*Image.registered_extensions(), *SUFFIXES}
+    known = {*picture_suffixes(), *SUFFIXES}
     files = sorted(path for path in source.iterdir() if path.suffix.lower() in known and path.is_file())
     if not files:
         raise PictureError(f"{source} has no pictures. Give a folder that has.")
@@ -177,6 +184,10 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
     share, shares = options.shard or (1, 1)
     what = _count(files)
     files = files[share - 1 :: shares]  # not one after the other: neighbours are often alike in length
+    if any(path.suffix.lower() in SUFFIXES for path in files):  # not only when the first film's turn comes
+        import_package("av", "av")
+        if options.steady:
+            import_package("cv2", "opencv-python-headless")
     if not files:
         print(f"{output}: nothing to do for share {share} of {shares}: {source} has {what}")
         return 0
@@ -277,8 +288,9 @@ def _train(options: argparse.Namespace) -> int:
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
     meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
     first = meeting is None or meeting.process_id == 0
-    for path in (output, checkpoint, samples) if first else ():
-        check_writable(path, SettingsError)
+    if first:
+        check_outputs((output, samples), filter(None, [*options.paintings, options.start, options.weights]))
+        check_writable(checkpoint, SettingsError)
     paintings = {name: load_image(path) for name, path in zip(names, options.paintings, strict=True)}
     start = None
     if options.start != "nothing":
@@ -320,7 +332,7 @@ def _styles(options: argparse.Namespace) -> int:
     if options.on and not options.output:
         raise SettingsError("--on paints on a sheet: give its file with -o.")
     if options.output:
-        check_writable(options.output, SettingsError)
+        check_outputs([options.output], [*options.on, *options.files])
         check_format(options.output)
     pictures = [load_image(path, TILE_PAINTED) for path in options.on]
     for file in files:
@@ -363,7 +375,7 @@ def _export(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{'_'.join(style.shares)}.{options.format}".replace(" ", "_"))
     if output.suffix != ".onnx":
         raise SettingsError(f"cannot write {output}: an ONNX file's name ends in .onnx.")
-    check_writable(output, SettingsError)
+    check_outputs([output], options.styles)
     export_onnx(style, output)
     print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {output}")
     return 0

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError
-from nst_lib.images import MIN_SIDE
+from nst_lib.images import MIN_SIDE, picture_suffixes
 
 SIZE = 256  # pixels: the photographs' short side, and the painting's long side
 CROP = 176  # pixels: what is cut out of a photograph; a smaller cut is cheaper, and the style's motifs still fit in
@@ -50,7 +50,8 @@ class Photos(keras.utils.PyDataset):
         folder = Path(folder)
         if not folder.is_dir():
             raise PictureError(f"{folder} is not a folder. Give one with photographs in it.")
-        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in Image.registered_extensions())
+        known = picture_suffixes()
+        files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
         if len(files) > MAX_PHOTOS:
             chosen = np.random.default_rng(seed).choice(len(files), MAX_PHOTOS, replace=False)
             files = [files[i] for i in sorted(chosen)]

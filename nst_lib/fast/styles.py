@@ -105,9 +105,7 @@ class Style:
             PictureError: if it is no picture, or too small.
             SettingsError: if the strength is not within [0, 1].
         """
-        check_number("strength", strength, 0)
-        if strength > 1:
-            raise SettingsError(f"strength is {strength!r}: give a number from 0, the photograph, to 1, the pastiche.")
+        check_number("strength", strength, 0, 1)
         if getattr(picture, "ndim", 3) == 4:
             return np.stack([self(one, strength) for one in picture])
         return self.paint_frame(picture, strength)[0]
@@ -164,7 +162,7 @@ def load_style(
             those to blend. Of a file with several styles, FILE:NAME is one.
         shares: how much of each of several, all positive; equal by default.
         engine: "onnx", "openvino", "keras", or "auto": ONNX Runtime where it is installed, else Keras.
-        frames: whether it is for many pictures of one size; then "auto" is OpenVINO where it is installed and quicker.
+        frames: whether it is for many pictures of one size; then "auto" is OpenVINO where it is installed.
 
     Raises:
         SettingsError: for an unknown name (with the nearest ones), shares that do not fit, or an unknown engine.
@@ -176,6 +174,8 @@ def load_style(
         raise SettingsError(f"{len(wanted)} styles and {len(shares)} shares: give a share for each style.")
     if wanted[0].endswith(".onnx") and len(wanted) == 1:
         return _load_exported(wanted[0], engine)
+    if exported := [one for one in wanted if one.endswith(".onnx")]:
+        raise StyleError(f"{exported[0]} was exported, and cannot be blended. Give the style it was exported from.")
     found = [_find(one) for one in wanted]
     first = found[0][0]
     styles: dict[str, np.ndarray] = dict(first.styles)

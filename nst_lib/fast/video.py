@@ -82,9 +82,7 @@ def paint_video(
     if output.suffix.lower() not in FORMATS:
         raise SettingsError(f"cannot write {output}: a film's name ends in one of {', '.join(FORMATS)}.")
     for name, value in (("steady", steady), ("strength", strength)):
-        check_number(name, value, 0)
-        if value > 1:
-            raise SettingsError(f"{name} is {value!r}: give a number from 0 to 1.")
+        check_number(name, value, 0, 1)
     if not source.is_file():
         raise VideoError(f"{source} does not exist. Check the spelling.")
     if os.path.realpath(output) == os.path.realpath(source):

@@ -15,7 +15,7 @@ def paint_recipes(content: str, style: str, settings: Mapping[str, Any], output:
     Args:
         content, style, output: the files.
         settings: as `Painting` takes them. Those at their defaults are left out, but for the size in the call, which also
-            says how large the files are read.
+            says how large the photograph is read.
     """
     layers = {layer: weight for layer, weight in settings["style_layer_weights"].items() if weight != 1}
     wanted = {**settings, "style_layer_weights": layers}
@@ -24,12 +24,12 @@ def paint_recipes(content: str, style: str, settings: Mapping[str, Any], output:
     for name, value in changed.items():
         pairs = [f"{layer}={weight}" for layer, weight in value.items()] if isinstance(value, dict) else [str(value)]
         words += [f"--{name.replace('_', '-')}", *pairs]
-    size, scale = settings["size"], settings["style_scale"]
+    size = settings["size"]
     arguments = "".join(f"    {name}={value!r},\n" for name, value in {"size": size, **changed}.items())
     call = (
         "picture = nst_lib.stylize(\n"
         f"    nst_lib.load_image({content!r}, {size}),\n"
-        f"    nst_lib.load_image({style!r}, {round(size * scale)}),\n"
+        f"    nst_lib.load_image({style!r}),\n"
         f"{arguments})\n"
         f"nst_lib.save_image(picture, {output!r})"
     )

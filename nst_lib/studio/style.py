@@ -381,8 +381,7 @@ class StyleStudio(Panel):
     def _new_painting(self, wanted: dict[str, Any], picture: np.ndarray | None) -> Painting:
         going_on = {} if picture is None else {"init": picture, "pyramid": 1, "sketch": False}
         content = self.content.load(wanted["size"])
-        style = self.style.load(round(wanted["size"] * wanted["style_scale"]))
-        return Painting(content, style, **wanted | going_on)
+        return Painting(content, self.style.load(), **wanted | going_on)
 
     def _show(self, painting: Painting, last: bool) -> None:
         state, picture = painting.state(), painting.picture
