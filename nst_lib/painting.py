@@ -207,6 +207,9 @@ class Painting:
             "tv_weight": tv_weight,
             "style_layer_weights": dict.fromkeys(self.style_layers, 1.0) | dict(style_layer_weights or {}),
         }
+        for what, layers in (("content_layers", content_layers), ("style_layers", style_layers)):
+            if isinstance(layers, str):
+                raise SettingsError(f"{what} is {layers!r}: give a list of layers, as [{layers!r}].")
         if not self.content_layers or not self.style_layers:
             raise SettingsError("no layers given for the content or the style: name at least one for each.")
         _check_weights(self.loss_weights, self.style_layers)

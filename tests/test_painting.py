@@ -298,6 +298,10 @@ def test_there_must_be_something_to_paint(pair):
         ({"style_layers": ["conv1_1"]}, "unknown layer of pocket 'conv1_1': did you mean .*block1_conv1"),
         ({"style_layers": []}, "no layers given for the content or the style"),
         ({"content_layers": ()}, "no layers given for the content or the style"),
+        (
+            {"content_layers": "block4_conv2"},
+            r"content_layers is .block4_conv2.: give a list of layers, as \[.block4_conv2.\]",
+        ),
         ({"pyramid": 3}, "a pyramid of 3 sizes is too deep for 64 x 64: use at most 2"),
         ({"pyramid": 0}, "pyramid is 0"),
         ({"pyramid": [64]}, "a pyramid of 64 pixels cannot begin with 64: choose a size between"),

@@ -146,7 +146,7 @@ def train(
         resume: go on from `checkpoint`; the result is that of an unbroken training.
         samples: a picture file to renew every minute: some photographs in each style.
         tensorboard: a folder for TensorBoard's logs.
-        progress: show a bar; None for one in terminals only, and a line a minute elsewhere; False for nothing.
+        progress: show a bar; None for one in terminals only, and a line a minute elsewhere; False for neither.
         should_stop: asked after every epoch of some seconds.
         devices: "one", or "all" that JAX sees, on this machine and on those of all `fast.devices.joined` workers.
 
