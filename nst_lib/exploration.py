@@ -130,7 +130,7 @@ def explore(
 
     dtype = "bfloat16" if autodiff.bfloat16_pays() else "float32"
     backbone = load_backbone("pocket", padding="replicate", dtype=dtype)
-    objective, optimizer = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram"), LBFGS()
+    objective, optimizer = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram"), LBFGS(noise=autodiff.loss_noise(dtype))
     doublings = _doublings(size)
     height, width = content.shape[:2]
     level = plan_levels(height, width, 2 * doublings * steps, backbone, backbone, doublings + 1)[0]

@@ -87,6 +87,10 @@ class LBFGS:
         memory: pairs kept. Each costs two pictures of memory.
         first_move: how far the most eager pixel moves in the very first step, when no curvature is known.
         armijo: the share of the decrease promised by the slope that a step has to deliver.
+        noise: what rounding may add to a loss or take from it, as a share: see `autodiff.loss_noise`. A step that raises the
+            loss by no more is taken (Hager and Zhang 2005, "A new conjugate gradient method with guaranteed descent and an
+            efficient line search": the epsilon of their approximate Wolfe conditions). Without this, the search stops for
+            good where steps gain less than the noise.
         preconditioned: whether to use `precondition`; False is textbook L-BFGS.
         periodic: whether the picture's opposite edges meet, as a tile's do.
     """
@@ -94,6 +98,7 @@ class LBFGS:
     memory: int = 10
     first_move: float = 0.05
     armijo: float = 1e-4
+    noise: float = 1e-6
     preconditioned: bool = True
     periodic: bool = False
 
@@ -123,7 +128,7 @@ class LBFGS:
         loss, aux, gradient = objective(state["x"])
         move = state["x"] - state["best"]
         slope = ops.minimum(_dot(state["gradient"], move), 0.0)  # the box can bend a move uphill
-        accepted = loss <= state["loss"] + self.armijo * slope
+        accepted = loss <= state["loss"] + self.noise * ops.abs(state["loss"]) + self.armijo * slope
         new = autodiff.choose(
             accepted,
             lambda: self._accept(state, loss, gradient, move),

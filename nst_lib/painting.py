@@ -188,10 +188,12 @@ class Painting:
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
         self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss, tileable)
         self.seed = seed
-        memory_of_steps = 10 if self.subject.content[..., 0].size < LARGE else 5
-        self.optimizer = (
-            Adam(learning_rate) if optimizer == "adam" else LBFGS(memory=memory_of_steps, periodic=tileable)
-        )
+        dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
+        if optimizer == "adam":
+            self.optimizer: Adam | LBFGS = Adam(learning_rate)
+        else:
+            memory_of_steps = 10 if self.subject.content[..., 0].size < LARGE else 5
+            self.optimizer = LBFGS(memory=memory_of_steps, noise=autodiff.loss_noise(dtype), periodic=tileable)
         self.timing = Timing()
         self.settings: dict[str, Any] = {
             "size": size, "steps": self.steps, "seconds": self.seconds, "pooling": pooling, "padding": padding,
@@ -213,7 +215,6 @@ class Painting:
         if not self.content_layers or not self.style_layers:
             raise SettingsError("no layers given for the content or the style: name at least one for each.")
         _check_weights(self.loss_weights, self.style_layers)
-        dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
         final = load_backbone(backbone, weights, pooling, padding, dtype)
         final.check_layers([*self.content_layers, *self.style_layers])
         self.backbone = self.settings["backbone"] = final.name

@@ -183,6 +183,28 @@ def test_a_move_that_the_box_has_bent_uphill_must_not_raise_the_loss():
     np.testing.assert_array_less(ops.convert_to_numpy(state["x"]), 0.6)
 
 
+def test_noise_in_the_loss_does_not_stop_the_search():
+    """As of rounding: a ripple that is finer than any step, and higher than what the last steps gain."""
+    goal = np.random.default_rng(0).uniform(0.3, 0.7, (1, 4, 4, 3)).astype("float32")
+    steep = np.geomspace(1, 300, goal.size).reshape(goal.shape).astype("float32")
+
+    def distance(x):
+        return ops.mean(steep * (x - goal) ** 2)
+
+    def noisy(x):
+        loss, aux, gradient = objective_of(distance)(x)
+        return loss + 1 + 3e-4 * ops.sin(1e6 * ops.sum(x)), aux, gradient
+
+    ends = {}
+    for noise in (0.0, 1e-3):
+        optimizer = LBFGS(preconditioned=False, noise=noise)
+        step, state = step_of(optimizer, noisy), optimizer.start(tensor(np.full(goal.shape, 0.5)))
+        for _ in range(80):
+            state, _ = step(state)
+        ends[noise] = float(distance(state["best"]))
+    assert ends[1e-3] < 1e-6 < 1e-5 < ends[0.0]
+
+
 def test_negative_curvature_is_not_remembered():
     optimizer = LBFGS()
     step = step_of(optimizer, objective_of(lambda x: -ops.sum((x - 0.4) ** 2)))

@@ -500,7 +500,8 @@ def test_stylize_is_the_short_way(pair, capfd):
 
 
 def test_the_optimizer_is_the_one_of_the_course(pair):
-    assert make(pair).optimizer == LBFGS()
+    for precision in ("float32", "bfloat16"):
+        assert make(pair, precision=precision).optimizer == LBFGS(noise=autodiff.loss_noise(precision))
 
 
 if __name__ == "__main__":
