@@ -44,6 +44,7 @@ def write_film(
         film = out.add_stream(codec, rate=10, options={"g": "5"} | ({"bf": bf} if bf else {}))
         film.height, film.width = size
         film.pix_fmt, film.codec_context.time_base = pix_fmt, Fraction(1, 1000)
+        film.codec_context.thread_count = 1  # or its bytes, and where a broken one ends, would depend on who else runs
         if rotation:
             film.set_display_rotation(rotation)
         tone = out.add_stream(sound, rate=RATE) if sound else None

@@ -105,7 +105,9 @@ class Judge:
         """The settings with which `Painting` minimises a method's loss."""
         layers = [f"block{block}_conv1" for block in range(1, 6)]
         weights = self.weights[method][1:] * 5 / 30
-        return {"style_layer_weights": dict(zip(layers, weights.tolist(), strict=True)), **PLAIN}
+        settings = {"style_layer_weights": dict(zip(layers, weights.tolist(), strict=True)), **PLAIN}
+        # The tutorial's is nearly all content: what a sketch adds to the photograph would have to be taken back.
+        return settings | ({"sketch": False} if method == TENSORFLOW else {})
 
 
 def agreement(judge: Judge, peer: str, trace: dict) -> str:
