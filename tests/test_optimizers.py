@@ -186,10 +186,10 @@ def test_a_move_that_the_box_has_bent_uphill_must_not_raise_the_loss():
 def test_noise_in_the_loss_does_not_stop_the_search():
     """As of rounding: a ripple that is finer than any step, and higher than what the last steps gain."""
     goal = np.random.default_rng(0).uniform(0.3, 0.7, (1, 4, 4, 3)).astype("float32")
-    steep = np.geomspace(1, 300, goal.size).reshape(goal.shape).astype("float32")
+    steep, target = tensor(np.geomspace(1, 300, goal.size).reshape(goal.shape)), tensor(goal)
 
     def distance(x):
-        return ops.mean(steep * (x - goal) ** 2)
+        return ops.mean(steep * (x - target) ** 2)
 
     def noisy(x):
         loss, aux, gradient = objective_of(distance)(x)
