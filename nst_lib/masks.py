@@ -25,17 +25,24 @@ def load_mask(source: Any) -> np.ndarray:
         PictureError: if it is no picture.
     """
     picture = load_image(source)
+    opacity = _opacity(source)
+    return picture.mean(axis=-1) if opacity is None or opacity.min() == 1 else opacity
+
+
+def _opacity(source: Any) -> np.ndarray | None:
+    """The alpha channel (height, width) of what `load_image` has taken; None if it has none."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = io.BytesIO(source)
     if isinstance(source, (str, os.PathLike, io.BytesIO)):
-        source = Image.open(source)
+        with Image.open(source) as image:
+            return _opacity(image)
     if isinstance(source, Image.Image):
-        rgba = ImageOps.exif_transpose(source).convert("RGBA") if source.has_transparency_data else None
-        opacity = None if rgba is None else np.asarray(rgba.getchannel("A"), "float32") / 255
-    else:
-        array = np.asarray(source)
-        opacity = load_image(array[..., 3]).mean(axis=-1) if array.ndim == 3 and array.shape[2] == 4 else None
-    return picture.mean(axis=-1) if opacity is None or opacity.min() == 1 else opacity
+        if not source.has_transparency_data:
+            return None
+        alpha = ImageOps.exif_transpose(source).convert("RGBA").getchannel("A")
+        return np.asarray(alpha, "float32") / 255
+    array = np.asarray(source)
+    return load_image(array[..., 3]).mean(axis=-1) if array.ndim == 3 and array.shape[2] == 4 else None
 
 
 def fit_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -91,7 +91,7 @@ def _texture(options: argparse.Namespace) -> int:
     preview = output.with_stem(f"{output.stem}_3x3")
     check_format(output)
     check_outputs((output, preview), filter(None, (*options.styles, options.guide)))
-    styles = [load_image(style, options.size) for style in options.styles]
+    styles = [load_image(style) for style in options.styles]
     guide = load_image(options.guide, options.size) if options.guide else None
     with progress_bar("starting the engine"):
         start_engine()
