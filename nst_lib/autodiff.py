@@ -164,8 +164,8 @@ def loss_noise(dtype: str) -> float:
     return 1e-4 if gpus() else 1e-6  # GPUs multiply float32 as tf32
 
 
-def bfloat16_pays() -> bool:
-    """Whether networks run faster in bfloat16 than in float32 here, by what the hardware says (never by timing it, so
-    that the same machine always gives the same picture): any GPU, or a processor with `has_fast_bfloat16`, but for JAX, which
-    gained nothing there."""
-    return bool(gpus()) or (ENGINE != "jax" and bool(has_fast_bfloat16()))
+def fastest_dtype() -> str:
+    """In what networks run fastest here: "bfloat16" on any GPU, and on a processor with `has_fast_bfloat16` but for JAX,
+    which gained nothing there; otherwise "float32". By what the hardware says, never by timing it, so that the same machine
+    always gives the same picture."""
+    return "bfloat16" if gpus() or (ENGINE != "jax" and has_fast_bfloat16()) else "float32"

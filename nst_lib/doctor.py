@@ -68,7 +68,7 @@ def check_machine() -> bool:
     keras_version = importlib.metadata.version("keras")
     line(True, "engine", f"{package} {importlib.metadata.version(package)}, Keras {keras_version}")
     line(True if autodiff.gpus() else None, "GPU", ", ".join(autodiff.gpus()) or "none; the pocket VGG needs none")
-    line(True, "precision", "bfloat16" if autodiff.bfloat16_pays() else "float32")
+    line(True, "precision", autodiff.fastest_dtype())
     noise = np.random.default_rng(0).uniform(size=(192, 256, 3)).astype("float32")
     painting = Painting(noise, noise[:, ::-1].copy(), backbone="pocket", steps=8)
     for _state in paint(painting):

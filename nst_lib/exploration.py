@@ -128,7 +128,7 @@ def explore(
     content = resize(check_picture(content, "the photograph"), size << _doublings(size))
     paintings = [check_picture(painting, "the painting") for painting in paintings]
 
-    dtype = "bfloat16" if autodiff.bfloat16_pays() else "float32"
+    dtype = autodiff.fastest_dtype()
     backbone = load_backbone("pocket", padding="replicate", dtype=dtype)
     objective, optimizer = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram"), LBFGS(noise=autodiff.loss_noise(dtype))
     doublings = _doublings(size)

@@ -318,20 +318,11 @@ def _axes(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def plot_losses(
-    states: Sequence[Any],
-    *,
-    content_weight: float = 1.0,
-    style_weight: float = 1.0,
-    style_layer_weights: Mapping[str, float] | None = None,
-    alt: str | None = None,
-) -> Image:
-    """Plot a run's loss by step, with its two parts as they were weighted, on a logarithmic axis.
+def plot_losses(states: Sequence[Any], *, alt: str | None = None) -> Image:
+    """Plot a run's loss by step, with what content and style add to it, on a logarithmic axis.
 
     Args:
         states: the PaintStates that `paint` yielded. A thin line marks where the picture grew to its next size.
-        content_weight, style_weight, style_layer_weights: those of the run, so that the parts add up to the total (less
-            total variation); layers left out count 1.
         alt: what a screen reader says; by default the first and last values.
 
     Raises:
@@ -339,23 +330,15 @@ def plot_losses(
     """
     if not states:
         raise SettingsError("no states to plot: pass the list of what nst_lib.paint yields.")
-    from nst_lib.losses import STYLE_GAIN  # here, because it starts the engine, which pictures alone do not need
-
-    layer_weights = style_layer_weights or {}
-
-    def style(state: Any) -> float:
-        return float(np.mean([layer_weights.get(layer, 1.0) * distance for layer, distance in state.style.items()]))
-
     steps = [state.step for state in states]
     curves = {
         "total": [state.loss for state in states],
-        "content": [content_weight * state.content for state in states],
-        "style": [style_weight * STYLE_GAIN * style(state) for state in states],
+        "content": [state.contributions["content"] for state in states],
+        "style": [sum(state.contributions[layer] for layer in state.style) for state in states],
     }
-    names = {"total": "total", "content": "content", "style": f"{STYLE_GAIN:g} × style"}
     figure, axes = _axes("step", "loss (logarithmic)")
     for name, values in curves.items():
-        axes.plot(steps, values, color=COLORS[name], linestyle=DASHES[name], linewidth=2.2, label=names[name])
+        axes.plot(steps, values, color=COLORS[name], linestyle=DASHES[name], linewidth=2.2, label=name)
     for before, after in pairwise(states):
         if before.size != after.size:
             axes.axvline(after.step, color="#999999", linewidth=0.8)
@@ -363,5 +346,5 @@ def plot_losses(
     _log_scale(axes)
     axes.set_ylim(bottom=min(ends, default=1) / 3)  # content begins at almost nothing, which is not worth four decades
     axes.legend(frameon=False, labelcolor="linecolor", handlelength=3)
-    changes = ", ".join(f"{names[name]} from {values[0]:.2g} to {values[-1]:.2g}" for name, values in curves.items())
+    changes = ", ".join(f"{name} from {values[0]:.2g} to {values[-1]:.2g}" for name, values in curves.items())
     return finish(figure, alt or f"Loss over {steps[-1]} steps: {changes}.")

@@ -42,6 +42,8 @@ class PaintState:
         size: height and width of the picture being worked on.
         loss: content_weight x content + 30 x style_weight x mean(style) + tv_weight x total_variation.
         content, style, total_variation: the distances (see `nst_lib.losses`), the style's by layer.
+        contributions: what each of them adds to the loss, as it is weighted: "content", "total_variation", and the style
+            layers. They sum to the loss.
         seconds, eta: spent optimising so far, and still to come; compiling and loading are not counted.
         backbone: the network in use; before a slow one, the pocket VGG makes a sketch.
     """
@@ -53,6 +55,7 @@ class PaintState:
     content: float
     style: dict[str, float]
     total_variation: float
+    contributions: dict[str, float]
     seconds: float
     eta: float
     backbone: str
@@ -188,7 +191,7 @@ class Painting:
         self.content_layers, self.style_layers = list(content_layers), list(style_layers)
         self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss, tileable)
         self.seed = seed
-        dtype = ("bfloat16" if autodiff.bfloat16_pays() else "float32") if precision == "auto" else precision
+        dtype = autodiff.fastest_dtype() if precision == "auto" else precision
         if optimizer == "adam":
             self.optimizer: Adam | LBFGS = Adam(learning_rate)
         else:
@@ -357,22 +360,25 @@ class Painting:
         """
         if self._loss is None:
             raise SettingsError("nothing has been painted yet: call `step` first, or run `paint`.")
-        content, variation, *style = (float(value) for value in ops.convert_to_numpy(self._parts))
         loss = float(ops.convert_to_numpy(self._loss))
         if not np.isfinite(loss):
             raise NSTError(
                 f"the loss became {loss} at step {self.step_count}. Try precision float32, a smaller learning rate, or "
                 "smaller weights; the picture as it was is kept."
             )
-        level = self.levels[self.level]
+        parts = ops.convert_to_numpy(self._parts)
+        weighted = parts * ops.convert_to_numpy(self._on_device[1])
+        level, names = self.levels[self.level], ("content", "total_variation", *self.style_layers)
+        distances = dict(zip(names, parts.tolist(), strict=True))
         return PaintState(
             step=self.step_count,
             steps=self.steps,
             size=(level.height, level.width),
             loss=loss,
-            content=content,
-            style=dict(zip(self.style_layers, style, strict=True)),
-            total_variation=variation,
+            content=distances["content"],
+            style={name: distances[name] for name in self.style_layers},
+            total_variation=distances["total_variation"],
+            contributions=dict(zip(names, weighted.tolist(), strict=True)),
             seconds=self.timing.optimize,
             eta=self.eta,
             backbone=level.backbone.name,

@@ -94,14 +94,14 @@ def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimize
     assert not any("local_scalar" in name for name in called), called  # nothing waits for the device
 
 
-def test_bfloat16_pays_on_gpus_and_on_processors_that_are_fast_in_it(monkeypatch):
+def test_bfloat16_is_for_gpus_and_for_processors_that_are_fast_in_it(monkeypatch):
     monkeypatch.setattr(autodiff, "has_fast_bfloat16", lambda: None)
     monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])
-    assert autodiff.bfloat16_pays()
+    assert autodiff.fastest_dtype() == "bfloat16"
     monkeypatch.setattr(autodiff, "gpus", list)
-    assert not autodiff.bfloat16_pays()
+    assert autodiff.fastest_dtype() == "float32"
     monkeypatch.setattr(autodiff, "has_fast_bfloat16", lambda: True)
-    assert autodiff.bfloat16_pays() == (autodiff.ENGINE != "jax")
+    assert autodiff.fastest_dtype() == ("float32" if autodiff.ENGINE == "jax" else "bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,7 @@ def test_the_longest_line_of_the_bar_fits_into_80_columns():
     start_engine()
     from nst_lib.painting import PaintState
 
-    text = terminal._describe(PaintState(1000, 1000, (1024, 1024), 1234.567, 1, {}, 1, 10.0, 9999.0, "vgg19"))
+    text = terminal._describe(PaintState(1000, 1000, (1024, 1024), 1234.567, 1, {}, 1, {}, 10.0, 9999.0, "vgg19"))
     assert len("100%||  ") + len(text) <= 75 and text.endswith("2:46:39 left")
 
 

@@ -163,7 +163,7 @@ def test_a_single_axis_runs_on_and_long_names_fit(pair):
 def test_a_tile_is_the_first_level_of_what_its_command_paints(nst, here, monkeypatch, pair):
     settings = {"style_weights": [2.5], "layers": ["coarse"], "style_scales": [1.5]}
     # bfloat16 rounds several tiles together otherwise than one.
-    monkeypatch.setattr(autodiff, "bfloat16_pays", lambda: False)
+    monkeypatch.setattr(autodiff, "fastest_dtype", lambda: "float32")
     for seed in (None, 4):
         variant = Variant(style_weight=2.5, layers="coarse", style_scale=1.5, seed=seed)
         pictures = [load_image(name) for name in ("my photo.png", "wave.png")]

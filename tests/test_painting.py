@@ -218,9 +218,15 @@ def test_weights_can_be_assigned_while_it_runs(pair):
     after = next(states)
     np.testing.assert_array_equal(ops.convert_to_numpy(painting._state["curvatures"]), 0)  # learnt of another loss
     assert after.loss == pytest.approx(expected(after, 1, 0.5), rel=1e-4) and after.loss > before.loss
+    assert sum(after.contributions.values()) == pytest.approx(after.loss, rel=1e-5)
+    assert after.contributions["block2_conv1"] == pytest.approx(30 * 5 * 0.25 / 5 * after.style["block2_conv1"])
+    assert after.contributions["total_variation"] == pytest.approx(0.5 * after.total_variation)
     painting.content_weight, painting.tv_weight = 0.0, 0.0
     after = next(states)
     assert after.total_variation == 0 and after.loss == pytest.approx(expected(after, 0, 0), rel=1e-4)
+    painting.style_weight = 1.0  # of the next step: what the last one added to its loss stays
+    assert painting.state() == after
+    painting.style_weight = 5.0
     painting.content_weight = 3
     *_, last = states
     assert last.step == 7 and last.loss == pytest.approx(expected(last, 3, 0), rel=1e-4)

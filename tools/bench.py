@@ -211,7 +211,7 @@ def vgg16() -> list[dict]:
             checked = nst_lib.score(painting.picture, content, style, judge).total  # in float32, by the judge
             if checked <= target:
                 break
-    bar = 1 / 12 if autodiff.bfloat16_pays() else 1 / 8
+    bar = 1 / 12 if autodiff.fastest_dtype() == "bfloat16" else 1 / 8
     evaluations = sum(name == "vgg16" for _, _, name in trace)
     detail = (
         f"baseline: loss {target:.3f} after {baseline[-1][0]:.0f} s at learning rate {best} (after 250 steps: "

@@ -54,7 +54,7 @@ class Run:
         check_writable(options.out)
         self.options, self.step = options, 0
         self.checkpoint = options.out.with_suffix(".checkpoint.npz")
-        dtype = "bfloat16" if autodiff.bfloat16_pays() else "float32"
+        dtype = autodiff.fastest_dtype()
         teacher = nst_lib.load_backbone(options.teacher, options.weights, dtype=dtype)
         teacher.check_layers(LAYERS)
         keras.utils.set_random_seed(options.seed)

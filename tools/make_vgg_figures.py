@@ -17,7 +17,7 @@ from keras import ops
 from PIL import Image
 from tqdm import tqdm
 
-from nst_lib.autodiff import bfloat16_pays, compile_function, value_and_gradient
+from nst_lib.autodiff import compile_function, fastest_dtype, value_and_gradient
 from nst_lib.backbones import Backbone, load_backbone
 from nst_lib.images import load_image, to_pil
 from nst_lib.losses import total_variation
@@ -128,7 +128,7 @@ def make_visualiser(backbone: Backbone, layer: str, side: int, steps: int) -> Ca
 
 def make_sheet(sheet: Sheet, weights: Path | None, steps: int) -> np.ndarray:
     """The tiles of a sheet on white, (h, w, 3)."""
-    backbone = load_backbone(sheet.network, weights, dtype="bfloat16" if bfloat16_pays() else "float32")
+    backbone = load_backbone(sheet.network, weights, dtype=fastest_dtype())
     visualisers = {layer: make_visualiser(backbone, layer, sheet.side, steps) for layer, _ in sheet.rows}
     width = max(len(channels) for _, channels in sheet.rows)
     pitch = sheet.side + GAP

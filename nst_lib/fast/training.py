@@ -163,8 +163,8 @@ def train(
         paintings, minutes, steps, start, vector_only, learning_rate, batch, crop, style_weight, tv_weight, seed
     )
     several = shared(devices, batch)
-    precise = "bfloat16" if autodiff.bfloat16_pays() else "float32"
-    judge = load_backbone(backbone, weights, padding="replicate", dtype=precise)
+    precision = autodiff.fastest_dtype()
+    judge = load_backbone(backbone, weights, padding="replicate", dtype=precision)
     per_epoch = EPOCH_ON_GPU if autodiff.gpus() else EPOCH
     data = Photos(photos, len(paintings), per_epoch, batch, seed, own_rows(devices, batch), crop)
     if data.skipped:
@@ -185,7 +185,7 @@ def train(
     keras.utils.set_random_seed(seed)  # here, as a judge that is loaded for the first time would draw from it
     with several:
         each = styles_per_photo(batch, len(paintings))
-        trainer = _make_trainer(paintings, judge, precise, start, vector_only, style_weight, tv_weight, each, peak)
+        trainer = _make_trainer(paintings, judge, precision, start, vector_only, style_weight, tv_weight, each, peak)
         if resume:
             run.restore(trainer)
         if budget.spent:

@@ -17,7 +17,6 @@ import traitlets
 from nst_lib.backbones import STYLE_LAYERS
 from nst_lib.errors import NSTError
 from nst_lib.images import save_image
-from nst_lib.losses import STYLE_GAIN
 from nst_lib.painting import STEPS, Painting, PaintState
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
@@ -47,7 +46,7 @@ class _Stand:
     sources: tuple[Source, Source]
     picture: np.ndarray | None
     backbone: str
-    history: list[tuple[int, PaintState, dict[str, Any]]]
+    history: list[tuple[int, PaintState]]
     done: int
 
 
@@ -60,7 +59,7 @@ class StyleStudio(Panel):
         buttons: "run", "pause", "cancel", "undo", "save" and "finish".
         state: "idle", "running", "paused" or "finished". Turning a knob steers what runs, and wakes what has finished.
         picture: as it was last shown, (h, w, 3) in [0, 1]; None before the first run.
-        history: the PaintStates shown since the last start.
+        history: the steps and PaintStates shown since the last start.
     """
 
     state = traitlets.Enum(("idle", "running", "paused", "finished"), "idle")
@@ -68,7 +67,7 @@ class StyleStudio(Panel):
     def __init__(self, content: Source, style: Source, size: int, steps: int):
         self.content, self.style = content, style
         self.picture: np.ndarray | None = None
-        self.history: list[tuple[int, PaintState, dict[str, Any]]] = []
+        self.history: list[tuple[int, PaintState]] = []
         self._painting: Painting | None = None
         self._targets: tuple[Any, ...] = ()  # of that painting
         self._backbone = "pocket"
@@ -390,7 +389,7 @@ class StyleStudio(Panel):
             if self._painting is not painting:
                 return
             self.picture, self.view.after = picture, file
-            self.history.append((self._done, state, dict(painting.loss_weights)))
+            self.history.append((self._done, state))
             if self._starting and self.state == "running":
                 self.say("Painting ...")
             self._starting = False
@@ -403,13 +402,15 @@ class StyleStudio(Panel):
             self.curves.value = ""
             return
         parts: dict[str, list[float]] = {}
-        for _, state, weights in self.history:
-            for name, value in contributions(state, weights).items():
+        for _, state in self.history:
+            added = {"loss": state.loss} | state.contributions
+            added["smoothness"] = added.pop("total_variation")  # as its knob is called
+            for name, value in added.items():
                 parts.setdefault(name, []).append(value)
-        step, state, _ = self.history[-1]
+        step, state = self.history[-1]
         how = f"{state.size[1]} x {state.size[0]} pixels, {NETWORKS[state.backbone]}"
         title = f"The loss at step {step} ({how}):"
-        self.curves.value = draw_curves([step for step, _, _ in self.history], parts, title)
+        self.curves.value = draw_curves([step for step, _ in self.history], parts, title)
         self._drawn_at = time.perf_counter()
 
     # What the reader is told.
@@ -434,16 +435,6 @@ class StyleStudio(Panel):
         """Stop, and forget the pictures."""
         super().close()
         self._painting, self._former, self.history = None, [], []
-
-
-def contributions(state: PaintState, weights: dict[str, Any]) -> dict[str, float]:
-    """What each part adds to the loss: they sum to the first, the loss itself."""
-    style = {
-        layer: STYLE_GAIN * weights["style_weight"] * weights["style_layer_weights"][layer] * value / len(state.style)
-        for layer, value in state.style.items()
-    }
-    content, smoothness = weights["content_weight"] * state.content, weights["tv_weight"] * state.total_variation
-    return {"loss": content + smoothness + sum(style.values()), "content": content, **style, "smoothness": smoothness}
 
 
 def style_studio(content: Any, style: Any, *, size: int = 256, steps: int = STEPS) -> StyleStudio:
