@@ -4,6 +4,7 @@ All of it on a tiny scale: cuts of 48 pixels, four steps an epoch.
 """
 
 import errno
+import importlib.util
 import itertools
 import math
 import os
@@ -11,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from types import SimpleNamespace
 
 import keras
@@ -132,6 +134,23 @@ def test_workers_cut_their_own_rows_of_the_same_batch(folder):
         np.testing.assert_array_equal(np.concatenate([first[name], rest[name]]), array)
 
 
+def test_a_thread_cuts_the_next_batch_meanwhile(folder, monkeypatch):
+    cut, make = [], Photos._make
+
+    def noted(self, epoch, index):
+        cut.append((epoch, index, threading.current_thread() is threading.main_thread()))
+        return make(self, epoch, index)
+
+    monkeypatch.setattr(Photos, "_make", noted)
+    data = Photos(folder, 2, 3)
+    for epoch in range(2):
+        data.epoch = epoch
+        for index in range(3):
+            data[index]
+    data._ahead.shutdown()
+    assert cut == [(epoch, index, False) for epoch in range(2) for index in range(3)] + [(2, 0, False)]
+
+
 def test_cuts_lie_anywhere_in_a_photograph_and_are_mirrored_now_and_then():
     ramp = np.tile(np.linspace(0, 255, 128)[None, :, None], (64, 1, 3)).astype("uint8")
     random = np.random.default_rng(0)
@@ -176,11 +195,6 @@ def test_a_cut_is_painted_in_several_styles_as_long_as_the_batch_has_two_of_them
         assert all(np.any(one != other) for one, other in itertools.pairwise(cuts[:, 0]))
 
 
-def test_one_photograph_is_enough(folder, tmp_path):
-    (tmp_path / "one.png").write_bytes((folder / "chelsea_cat.png").read_bytes())
-    assert numbers_of(Photos(tmp_path, 1, 1, 3))["photos"].shape == (3, CROP, CROP, 3)
-
-
 def test_what_is_no_picture_is_skipped_and_listed(folder, tmp_path):
     whole = (folder / "great_wall.jpg").read_bytes()
     (tmp_path / "good.jpg").write_bytes(whole)
@@ -222,14 +236,16 @@ def test_folders_without_photographs(tmp_path):
 # The budget, the rate and the loss
 
 
-def test_a_budget_of_seconds_or_epochs():
-    budget = Budget(max_seconds=60, max_epochs=None)
+def test_a_budget_of_seconds_or_steps():
+    budget = Budget(max_seconds=60, max_steps=None)
     assert budget.share == 0 and not budget.spent and math.isnan(budget.seconds_left)
     budget.seconds = 15
     assert budget.share == 0.25 and budget.seconds_left == 45
     budget.seconds = 61
     assert budget.spent and budget.share == 1 and budget.seconds_left == 0
-    assert Budget(None, max_epochs=4, seconds=30, epochs=3).seconds_left == pytest.approx(10)
+    budget = Budget(None, max_steps=40, steps_per_epoch=10, seconds=30, epochs=3)
+    assert budget.steps == 30 and budget.seconds_left == pytest.approx(10) and not budget.spent
+    assert Budget(None, max_steps=35, steps_per_epoch=10, epochs=4).share == 1  # to the end of the epoch
 
 
 def fake_model():
@@ -291,7 +307,7 @@ def test_a_training_that_does_not_settle():
 
 
 def test_a_nan_right_after_resuming_is_taken_back(tmp_path):
-    header = {"kind": "training", "settings": {}, "seconds": 9.0, "epochs": 1, "caution": 0.5}
+    header = {"kind": "training", "settings": {}, "seconds": 9.0, "epochs": 1, "steps_per_epoch": 1, "caution": 0.5}
     path = checkpoints.write(tmp_path / "run.npz", header, {"000": np.zeros(3), "001": np.zeros(2)})
     run = make_run(Budget(None, 10), path)
     run.restore(run.model)
@@ -468,6 +484,15 @@ def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(folder, painting
     assert_equal(train(paintings, folder, **again), unbroken.file)
 
 
+def test_resumed_where_epochs_are_longer_it_ends_in_the_same(folder, paintings, unbroken, checkpoint, monkeypatch):
+    """On a GPU, say, after a processor."""
+    for name in ("EPOCH", "EPOCH_ON_GPU"):
+        monkeypatch.setattr(training, name, 10 * EPOCH)
+    resumed = train(paintings, folder, **SETTINGS, checkpoint=checkpoint, resume=True)
+    assert_equal(resumed, unbroken.file)
+    assert resumed.about["pictures"] == unbroken.file.about["pictures"]
+
+
 def test_a_finished_training_resumed_is_the_same(folder, paintings, unbroken):
     end = unbroken.folder / "end.npz"
     assert_equal(train(paintings, folder, **SETTINGS, checkpoint=end, resume=True), unbroken.file)
@@ -495,6 +520,9 @@ def test_a_checkpoint_of_other_styles_or_photographs(folder, paintings, checkpoi
         train({"waves": paintings["waves"]}, folder, **SETTINGS, checkpoint=checkpoint, resume=True)
     with pytest.raises(CheckpointError, match="its photographs is 4, not 1"):
         train(paintings, folder / "inner", **SETTINGS, checkpoint=checkpoint, resume=True)
+    other = paintings | {"shapes": paintings["shapes"][::-1]}
+    with pytest.raises(CheckpointError, match="its checksum of the paintings is [0-9a-f]{8}, not [0-9a-f]{8}"):
+        train(other, folder, **SETTINGS, checkpoint=checkpoint, resume=True)
 
 
 def test_checkpoints_that_cannot_be_gone_on_from(folder, paintings, checkpoint, tmp_path):
@@ -534,6 +562,52 @@ def test_a_training_sets_out_from_a_trained_network(folder, paintings, unbroken)
     file = train(paintings, folder, **settings, start=unbroken.file, seed=5)
     assert_equal(file, unbroken.file, atol=1e-4)
     assert any(np.any(file.weights[name] != kernel) for name, kernel in unbroken.file.weights.items())
+
+
+def test_one_photograph_is_enough(folder, paintings, tmp_path, capsys):
+    (tmp_path / "one.png").write_bytes((folder / "chelsea_cat.png").read_bytes())
+    for name in ("bad.jpg", "worse.jpg"):
+        (tmp_path / name).write_text("not a picture")
+    file = train(paintings, tmp_path, **SETTINGS | {"steps": EPOCH})
+    assert file.about["photographs"] == 1
+    assert all(np.all(np.isfinite(array)) for array in [*file.weights.values(), *file.styles.values()])
+    assert capsys.readouterr().err == f"nst: left out 2 files that are no pictures, as {tmp_path / 'bad.jpg'}.\n"
+
+
+def test_of_very_many_photographs_some_are_taken(folder, paintings, monkeypatch, capsys):
+    for module in (photos, training):
+        monkeypatch.setattr(module, "MAX_PHOTOS", 3)
+    file = train(paintings, folder, **SETTINGS | {"steps": EPOCH})
+    assert file.about["photographs"] == 3
+    assert capsys.readouterr().err == "nst: took 3 of the 4 photographs, at random.\n"
+
+
+def test_what_is_said_and_drawn_every_minute(folder, paintings, tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(callbacks, "save_image", lambda picture, path: drawn.append(path))
+    settings = SETTINGS | {"progress": None, "samples": tmp_path / "samples.png"}
+    train(paintings, folder, **settings)
+    assert len(drawn) == 1 and "pictures/s" not in capsys.readouterr().err  # at the end; no minute has passed
+    for name in ("PRINT_SECONDS", "SAMPLE_SECONDS"):
+        monkeypatch.setattr(callbacks, name, -1)
+    train(paintings, folder, **settings)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == EPOCHS and len(drawn) == 1 + EPOCHS + 1
+    assert all(re.fullmatch(LINE, line) for line in lines), lines
+    assert lines[-1].endswith("00:00 left")
+
+
+LINE = r"loss \d+\.\d+ \(content \d+\.\d+, style \d+\.\d+\), \d+ pictures/s, \d\d:\d\d left"
+
+
+def test_logs_for_tensorboard(folder, paintings, tmp_path, monkeypatch):
+    logs = {"steps": EPOCH, "tensorboard": tmp_path / "logs"}
+    if importlib.util.find_spec("tensorflow") and importlib.util.find_spec("tensorboard"):
+        train(paintings, folder, **SETTINGS | logs)
+        assert list((tmp_path / "logs").rglob("events.out.tfevents.*"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(SettingsError, match="TensorBoard's logs need the package tensorflow: pip install tensorflow"):
+        train(paintings, folder, **SETTINGS | logs)
 
 
 @pytest.fixture

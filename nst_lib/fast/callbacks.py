@@ -25,21 +25,28 @@ from nst_lib.images import crop_to_fit, save_image
 
 CHECKPOINT_SECONDS = 30
 SAMPLE_SECONDS = PRINT_SECONDS = 60
+NUMBERS = ("seconds", "epochs", "steps_per_epoch", "caution")  # of a checkpoint: where the training stands
 
 
 @dataclass
 class Budget:
-    """How much of a training is done: seconds and epochs, of which one is limited."""
+    """How much of a training is done: seconds and steps, of which one is limited. It ends with an epoch."""
 
     max_seconds: float | None
-    max_epochs: int | None
+    max_steps: int | None
+    steps_per_epoch: int = 1
     seconds: float = 0.0
     epochs: int = 0
 
     @property
+    def steps(self) -> int:
+        """Those done."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
     def share(self) -> float:
         """What has been spent, from 0 to 1."""
-        return min(1.0, self.seconds / self.max_seconds if self.max_seconds else self.epochs / (self.max_epochs or 1))
+        return min(1.0, self.seconds / self.max_seconds if self.max_seconds else self.steps / (self.max_steps or 1))
 
     @property
     def spent(self) -> bool:
@@ -76,14 +83,16 @@ class Run(keras.callbacks.Callback):
         """Go on from the checkpoint. Raises CheckpointError if it is of another training."""
         if self.checkpoint is None:
             raise CheckpointError("there is no checkpoint to go on from: give its file.")
-        like = [np.zeros(3), *_get_state(trainer)]
+        like = [np.zeros(4), *_get_state(trainer)]
         numbers, *self.good = from_first(lambda: self._read(like), like)
-        self.budget.seconds, epochs, self.caution = (float(number) for number in numbers)
-        self.budget.epochs = round(epochs)
+        self.budget.seconds, epochs, per_epoch, self.caution = (float(number) for number in numbers)
+        # Epochs stay as long as they were, also on a GPU after a processor: the photographs are drawn by epoch.
+        self.budget.epochs, self.budget.steps_per_epoch = round(epochs), round(per_epoch)
+        self.data.steps = self.budget.steps_per_epoch
         _set_state(trainer, self.good)
 
     def _read(self, like: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The checkpoint's (seconds, epochs, caution), and its state."""
+        """The checkpoint's NUMBERS, and its state."""
         header, arrays = checkpoints.read(self.checkpoint or "")
         if header.get("kind") != "training":
             raise CheckpointError(f"{self.checkpoint} is a checkpoint of a painting, not of a training.")
@@ -93,7 +102,7 @@ class Run(keras.callbacks.Callback):
                     f"{self.checkpoint} is of another training: its {name.replace('_', ' ')} is "
                     f"{header['settings'].get(name)}, not {value}. Give the same again, or start afresh without --resume."
                 )
-        state = [np.array([header[name] for name in ("seconds", "epochs", "caution")]), *arrays.values()]
+        state = [np.array([header[name] for name in NUMBERS]), *arrays.values()]
         if [array.shape for array in state] != [array.shape for array in like]:
             raise CheckpointError("the checkpoint is of another network. Start afresh without --resume.")
         return state
@@ -127,8 +136,8 @@ class Run(keras.callbacks.Callback):
         self.model.stop_training = stop
 
     def _save(self, path: str | os.PathLike, last: bool) -> None:
-        header = {"kind": "training", "settings": self.settings, "seconds": self.budget.seconds,
-                  "epochs": self.budget.epochs, "caution": self.caution}  # fmt: skip
+        numbers = (self.budget.seconds, self.budget.epochs, self.budget.steps_per_epoch, self.caution)
+        header = {"kind": "training", "settings": self.settings, **dict(zip(NUMBERS, numbers, strict=True))}
         arrays = {f"{i:03}": array for i, array in enumerate(self.good)}
         try:
             checkpoints.write(path, header, arrays)
@@ -205,9 +214,9 @@ class Samples(keras.callbacks.Callback):
 class ProgressBar(keras.callbacks.Callback):
     """A line with the loss and its parts, photographs per second, and the time left."""
 
-    def __init__(self, budget: Budget, pictures: int, show: bool | None):
+    def __init__(self, budget: Budget, batch: int, show: bool | None):
         super().__init__()
-        self.budget, self.pictures = budget, pictures
+        self.budget, self.batch = budget, batch
         layout = "{percentage:3.0f}%|{bar}| {desc}"
         hide = None if show is None else not show
         self.bar = tqdm(desc="starting", total=1000, bar_format=layout, disable=hide, dynamic_ncols=True)
@@ -218,7 +227,7 @@ class ProgressBar(keras.callbacks.Callback):
         seconds, logs = max(self.budget.seconds, 1e-9), logs or {}
         text = (
             f"loss {logs['loss']:.3f} (content {logs['content']:.3f}, style {logs['style']:.3f}), "
-            f"{self.pictures * self.budget.epochs / seconds:.0f} pictures/s, "
+            f"{self.batch * self.budget.steps / seconds:.0f} pictures/s, "
             f"{tqdm.format_interval(round(self.budget.seconds_left))} left"
         )
         self.bar.set_description_str(text, refresh=False)

@@ -75,7 +75,7 @@ def _add_fast(commands: Any) -> None:
         allow_abbrev=False,
     )
     fast.set_defaults(run=_fast)
-    fast.add_argument("input", metavar="INPUT", help="a picture, a film, or a folder of them")
+    fast.add_argument("input", metavar="INPUT", help="a picture, a film, or a folder of them, without its subfolders")
     add = fast.add_argument
     add("--style", metavar="STYLE", nargs="+", required=True, dest="styles",
         help="a name from `nst styles`, or a file from `nst train` or `nst export`")  # fmt: skip
@@ -84,7 +84,12 @@ def _add_fast(commands: Any) -> None:
     add("--strength", metavar="S", type=float, default=1.0, help="0, the photograph, to 1 (default: 1)")
     add("--size", metavar="PIXELS", type=int, help="long side (default: the input's)")
     add("--steady", metavar="S", type=float, default=0.5, help="of a film, against flicker: 0 to 1 (default: 0.5)")
-    add("--engine", choices=ENGINES, default="auto", help="(default: auto, the quickest that is installed)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="(default: auto: for pictures ONNX Runtime, for films OpenVINO, on the processor; keras is for GPUs)",
+    )
     add("--shard", metavar="I/N", type=_shard, help="of a folder, the I-th of N equal shares: for job arrays")
     add(
         "--max-pixels",
@@ -113,7 +118,12 @@ def _add_train(commands: Any) -> None:
     train.set_defaults(run=_train)
     train.add_argument("paintings", metavar="STYLE", nargs="+", help="pictures of the paintings")
     add = train.add_argument
-    add("--photos", metavar="DIR", required=True, help="a folder of photographs, some hundred at best")
+    add(
+        "--photos",
+        metavar="DIR",
+        required=True,
+        help="a folder of photographs and subfolders, some hundred at best, 2000 at most",
+    )
     add("-o", "--output", "--out", metavar="OUT", help="style file to write (default: STYLE.npz, here)")
     budget = train.add_mutually_exclusive_group().add_argument
     budget("--minutes", metavar="M", type=float, help="budget (default: 15)")
@@ -131,9 +141,11 @@ def _add_train(commands: Any) -> None:
     add("--weights", metavar="FILE", help="its weights, if not in the usual place")
     add("--learning-rate", metavar="R", type=float, help="of Adam, at its peak")
     add("--batch", metavar="N", type=int, help="photographs in a step (default: 4)")
+    add("--crop", metavar="PIXELS", type=int,
+        help="side of the cuts that it sees: larger ones, as 256, are slower and look better (default: 176)")  # fmt: skip
     add("--seed", metavar="N", type=int, help="of kernels and photographs (default: 0)")
     add("--resume", action="store_true", help="go on from the checkpoint that a stopped training left")
-    add("--tensorboard", metavar="DIR", help="write logs for TensorBoard there")
+    add("--tensorboard", metavar="DIR", help="write logs there, for TensorBoard: pip install tensorboard")
     add = train.add_argument_group("several devices, on JAX").add_argument
     add("--devices", choices=DEVICES, default="one", help="all: share each batch among all GPUs (default: one)")
     add("--coordinator", metavar="HOST:PORT",
@@ -295,7 +307,8 @@ def _train(options: argparse.Namespace) -> int:
     start = None
     if options.start != "nothing":
         start = shipped_styles() if options.start == "shipped" else StyleFile.load(options.start)
-    given = ("minutes", "steps", "style_weight", "tv_weight", "backbone", "weights", "learning_rate", "batch", "seed")
+    given = ("minutes", "steps", "style_weight", "tv_weight", "backbone", "weights", "learning_rate", "batch", "crop",
+             "seed")  # fmt: skip
     settings = {name: value for name in given if (value := getattr(options, name)) is not None}
     with joined(meeting):
         with progress_bar("starting the engine"):

@@ -1,7 +1,7 @@
 """The photographs that a style network learns from: cut, mirrored and mixed anew in every batch, without a wait."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -24,8 +24,11 @@ class Photos(keras.utils.PyDataset):
     The batch depends only on the seed, the `epoch` and its index, so that a resumed training sees what an unbroken one
     would have seen.
 
+    While a step computes, a thread cuts the next batch.
+
     Attributes:
-        skipped: the files that are no pictures.
+        found: how many files of pictures' kinds the folder has, of which MAX_PHOTOS are read at most.
+        skipped: those that are no pictures.
 
     Raises:
         PictureError: if the folder does not exist or has no readable picture.
@@ -47,11 +50,14 @@ class Photos(keras.utils.PyDataset):
         self.n_styles, self.steps, self.batch, self.seed, self.epoch = n_styles, steps, batch, seed, 0
         self.rows = range(batch) if rows is None else rows
         self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._ahead = ThreadPoolExecutor(1, "nst-photos")
+        self._coming: dict[tuple[int, int], Future] = {}  # batches by epoch and index
         folder = Path(folder)
         if not folder.is_dir():
             raise PictureError(f"{folder} is not a folder. Give one with photographs in it.")
         known = picture_suffixes()
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in known)
+        self.found = len(files)
         if len(files) > MAX_PHOTOS:
             chosen = np.random.default_rng(seed).choice(len(files), MAX_PHOTOS, replace=False)
             files = [files[i] for i in sorted(chosen)]
@@ -70,23 +76,25 @@ class Photos(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[dict[str, np.ndarray]]:
         """{"photos": (rows, crop, crop, 3) uint8, "style": (rows,) int32, "shift": (rows, 2) int32}; shifts of up to SHIFT,
         one for the whole batch, in every row."""
-        random = np.random.default_rng((self.seed, self.epoch, index))
+        this = self.epoch, index
+        after = (self.epoch, index + 1) if index + 1 < self.steps else (self.epoch + 1, 0)
+        batches = {place: self._coming.get(place) or self._ahead.submit(self._make, *place) for place in (this, after)}
+        self._coming = {after: batches[after]}
+        return batches[this].result()
+
+    def _make(self, epoch: int, index: int) -> tuple[dict[str, np.ndarray]]:
+        random = np.random.default_rng((self.seed, epoch, index))
         each = styles_per_photo(self.batch, self.n_styles)
         chosen = [self.photos[i] for i in random.integers(len(self.photos), size=self.batch // each)]
         places = [self.place(photo, random, self.crop) for photo in chosen]  # of all, as every worker draws the same
-
-        def cut(row: int) -> np.ndarray:
-            box, mirrored = places[row // each]
-            return self.cut(chosen[row // each], box, mirrored, self.crop)
-
-        cuts = list(self._pool.map(cut, self.rows))
+        own = sorted({row // each for row in self.rows})
+        cuts = dict(zip(own, self._pool.map(lambda i: self.cut(chosen[i], *places[i], self.crop), own), strict=True))
+        photos = np.stack([cuts[row // each] for row in self.rows])
         first = random.integers(self.n_styles)  # the styles take turns, or a batch may hold one of them only
         styles = (first + np.arange(self.batch) * max(1, self.n_styles // self.batch)) % self.n_styles
         shift = random.integers(SHIFT + 1, size=2)
-        shifts = np.tile(shift, (len(cuts), 1))  # since what is shared among devices needs a row for each photograph
-        return (
-            {"photos": np.stack(cuts), "style": styles[self.rows].astype("int32"), "shift": shifts.astype("int32")},
-        )
+        shifts = np.tile(shift, (len(photos), 1))  # since what is shared among devices needs a row for each photograph
+        return ({"photos": photos, "style": styles[self.rows].astype("int32"), "shift": shifts.astype("int32")},)
 
     @staticmethod
     def place(

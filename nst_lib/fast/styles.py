@@ -107,6 +107,8 @@ class Style:
         """
         check_number("strength", strength, 0, 1)
         if getattr(picture, "ndim", 3) == 4:
+            if not len(picture):
+                raise PictureError("there is no picture in the batch.")
             return np.stack([self(one, strength) for one in picture])
         return self.paint_frame(picture, strength)[0]
 

@@ -2,10 +2,11 @@
 the photograph's content and the painting's style. Keras' own trainer does the work; what is added are callbacks.
 """
 
-import math
+import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ from nst_lib.errors import CheckpointError, SettingsError, check_number
 from nst_lib.fast.callbacks import Budget, ProgressBar, Run, Samples
 from nst_lib.fast.devices import check_same, is_first, own_rows, shared
 from nst_lib.fast.network import build_network, get_kernels, plain_style, set_kernels
-from nst_lib.fast.photos import BATCH, SHIFT, SIZE, Photos, styles_per_photo
+from nst_lib.fast.photos import BATCH, MAX_PHOTOS, SHIFT, SIZE, Photos, styles_per_photo
 from nst_lib.fast.running import CELL
 from nst_lib.fast.styles import THUMBNAIL, StyleFile
 from nst_lib.images import check_picture, crop_to_fit, resize, to_pil
@@ -131,7 +132,8 @@ def train(
 
     Args:
         paintings: pictures (h, w, 3) by the name of the style.
-        photos: a folder of photographs, searched with all its subfolders. Files that are no pictures are skipped.
+        photos: a folder of photographs, searched with all its subfolders. Files that are no pictures are skipped, and of
+            more than 2,000, so many are chosen at random.
         minutes, steps: the budget: one of them (15 minutes by default). Steps are rounded up to whole epochs.
         start: a network to set out from, which takes a fraction of the time; None for one that knows nothing.
         vector_only: leave the network of `start` as it is, and learn the styles alone, so that they blend with its own.
@@ -162,11 +164,15 @@ def train(
     _check_settings(
         paintings, minutes, steps, start, vector_only, learning_rate, batch, crop, style_weight, tv_weight, seed
     )
+    if tensorboard:
+        _check_tensorboard()
     several = shared(devices, batch)
     precision = autodiff.fastest_dtype()
     judge = load_backbone(backbone, weights, padding="replicate", dtype=precision)
     per_epoch = EPOCH_ON_GPU if autodiff.gpus() else EPOCH
     data = Photos(photos, len(paintings), per_epoch, batch, seed, own_rows(devices, batch), crop)
+    if data.found > MAX_PHOTOS:
+        print(f"nst: took {MAX_PHOTOS:,} of the {data.found:,} photographs, at random.", file=sys.stderr)
     if data.skipped:
         what = (
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
@@ -175,12 +181,11 @@ def train(
     peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
     settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
                 "crop": data.crop, "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
-                "photographs": len(data.photos)}  # fmt: skip
+                "photographs": len(data.photos), "checksum_of_the_paintings": _checksum(paintings.values()),
+                "checksum_of_the_start": _checksum(start.weights.values()) if start else "none"}  # fmt: skip
     for name, value in (settings | {"minutes": minutes, "steps": steps, "resume": resume}).items():
         check_same(name, str(value))
-    budget = Budget(
-        60 * minutes if minutes else None if steps else 60 * MINUTES, steps and math.ceil(steps / per_epoch)
-    )
+    budget = Budget(60 * minutes if minutes else None if steps else 60 * MINUTES, steps, per_epoch)
     run = Run(data, budget, peak, settings, checkpoint, should_stop)
     keras.utils.set_random_seed(seed)  # here, as a judge that is loaded for the first time would draw from it
     with several:
@@ -196,7 +201,7 @@ def train(
                 callbacks.append(Samples(samples, paintings, data))
             if tensorboard and is_first():
                 callbacks.append(keras.callbacks.TensorBoard(tensorboard))
-            callbacks.append(ProgressBar(budget, per_epoch * batch, progress if is_first() else False))
+            callbacks.append(ProgressBar(budget, batch, progress if is_first() else False))
             _fit(trainer, data, budget.epochs, callbacks)
             if run.unsaved:
                 raise CheckpointError(run.unsaved)
@@ -206,9 +211,17 @@ def train(
             if variable.constraint is not None:  # which Keras applies after averaging, not before
                 variable.assign(variable.constraint(variable))
     numbers = ops.convert_to_numpy(trainer.styles)
-    about = settings | {"pictures": budget.epochs * per_epoch * batch, "seconds": round(budget.seconds)}
+    about = settings | {"pictures": budget.steps * batch, "seconds": round(budget.seconds)}
     thumbnails = {name: np.asarray(to_pil(crop_to_fit(p, THUMBNAIL, THUMBNAIL))) for name, p in paintings.items()}
     return StyleFile(get_kernels(trainer.network), dict(zip(paintings, numbers, strict=True)), thumbnails, about)
+
+
+def _checksum(arrays: Iterable[np.ndarray]) -> str:
+    """Eight letters that differ where the arrays do."""
+    check = 0
+    for array in arrays:
+        check = zlib.crc32(np.ascontiguousarray(array), check)
+    return f"{check:08x}"
 
 
 def _make_trainer(
@@ -251,6 +264,14 @@ def _fit(trainer: StyleTrainer, data: Photos, epoch: int, callbacks: list[keras.
                 f"the memory does not suffice for a batch of {data.batch} on {trainer.backbone.name}. Give a smaller batch."
             ) from problem
         raise
+
+
+def _check_tensorboard() -> None:
+    for package in ("tensorflow", "tensorboard"):  # Keras writes its logs with TensorFlow, on any engine
+        if importlib.util.find_spec(package) is None:
+            raise SettingsError(
+                f"TensorBoard's logs need the package {package}: pip install {package}, or train without them."
+            )
 
 
 def _check_settings(
