@@ -71,14 +71,15 @@ reset: $(VENV)/.course ## restore the notebooks; yours are kept in out/
 gallery: $(VENV)/.dev ## paint the README's pictures again
 	$(VENV)/bin/python tools/make_gallery.py
 
-styles: $(VENV)/.dev ## train the shipped styles again, three hours [PHOTOS=folder]
-	$(VENV)/bin/python tools/train_styles.py --photos "$(PHOTOS)"
+styles: $(VENV)/.dev ## train the shipped styles again, 13 hours; PACE=0.1 on a GPU [PHOTOS=folder PACE=1]
+	$(VENV)/bin/python tools/train_styles.py --photos "$(PHOTOS)" --pace $(or $(PACE),1)
 
 graph: $(VENV)/.dev ## export the style network again, after a change to its code
 	$(call install,the exporter,graph,$(VENV),$(LOCK))
 	$(VENV)/bin/python tools/make_graph.py
 
-bench: $(VENV)/.dev ## measure speed, memory and quality, beside other programs [ROWS="peers cold"]
+# Some of the other programs are written in PyTorch.
+bench: $(VENV)/.dev $(if $(or $(findstring peers,$(ROWS)),$(if $(ROWS),,all)),.venv-engines/.dev) ## measure speed, memory and quality, beside other programs [ROWS="peers cold"]
 	$(VENV)/bin/python tools/bench.py $(ROWS)
 
 bench-engines: $(VENV)/.dev .venv-engines/.dev ## measure a step on every engine, for docs/engines.md

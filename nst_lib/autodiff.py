@@ -1,5 +1,5 @@
-"""The only file that knows which engine runs: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX; and
-several processes at work together, on JAX.
+"""What differs between the engines: compiling a function, and its gradient, on TensorFlow, PyTorch or JAX; and several
+processes at work together, on JAX.
 
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """

@@ -511,7 +511,7 @@ def stylize(
     """
     painting = Painting(content, styles, **settings)
     with tqdm(total=painting.steps, desc="painting", leave=False, disable=not progress) as bar:
-        for state in paint(painting):
+        for state in paint(painting, every=10 if autodiff.gpus() else 1):
             bar.update(state.step - bar.n)
             bar.set_postfix(loss=f"{state.loss:.3f}")
     return painting.picture

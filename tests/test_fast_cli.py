@@ -1,5 +1,6 @@
 """`nst fast`, `nst train`, `nst styles` and `nst export`, as a stranger uses them, and as one who wants to break them."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from PIL import Image
 from nst_lib import terminal
 from nst_lib.engine import start_engine
 from nst_lib.fast import commands
+from nst_lib.fast.exporting import export_onnx
 from nst_lib.fast.styles import StyleFile, load_style, shipped_styles, style_names
 from nst_lib.fast.video import paint_video
 from nst_lib.images import crop_to_fit, load_image, save_image
@@ -391,6 +393,13 @@ def test_fast_runs_without_any_engine(here):
     np.testing.assert_allclose(read("o.png"), painted(), atol=1 / 255)
     result = subprocess.run([*command, "--engine", "keras"], capture_output=True, text=True, check=False)
     assert result.returncode == 2 and "is forbidden" in result.stderr and "Traceback" not in result.stderr
+    if importlib.util.find_spec("onnx"):  # an exported style, too
+        export_onnx(load_style(STYLE), "exported.onnx")
+        command[command.index(STYLE)] = "exported.onnx"
+        Path("o.png").unlink()
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stderr) == (0, "")
+        np.testing.assert_allclose(read("o.png"), painted(), atol=1 / 255)
 
 
 # Styles
@@ -451,6 +460,8 @@ def test_styles_that_cannot_be_listed(refused, here):
     assert "nowhere does not exist" in refused("styles", "-o", "nowhere/o.png")
     assert "give its file with -o" in refused("styles", "--on", "my photo.jpg")
     assert "gone.jpg does not exist" in refused("styles", "--on", "gone.jpg", "-o", "o.png")
+    Path("nothing").mkdir()
+    assert "nothing has no style files" in refused("styles", "nothing")
 
 
 # Export
@@ -475,6 +486,15 @@ def test_an_exported_blend_paints_the_same(nst, here, onnx):
     assert nst("fast", "my photo.jpg", "--style", "blend.onnx")[0] == 0
     blend = painted("my photo.jpg", [STYLE, OTHER], [1, 3])
     np.testing.assert_allclose(read(f"my_photo_{STYLE}_and_{OTHER}.png"), blend, atol=1 / 255)
+
+
+def test_a_folder_of_exported_styles_is_listed_and_painted_in(nst, here, onnx):
+    Path("exported").mkdir()
+    for name in (STYLE, OTHER):
+        assert nst("export", name, "-o", f"exported/{name}.onnx")[0] == 0
+    assert nst("styles", "exported")[:2] == (0, "".join(f"{name}\n" for name in sorted((STYLE, OTHER))))
+    assert nst("styles", "exported", "--on", "my photo.jpg", "-o", "sheet.png")[0] == 0
+    assert read("sheet.png").shape == (2 * 128 + 20, 3 * 128, 3)
 
 
 def test_exports_that_cannot_be(nst, refused, here, onnx):

