@@ -11,7 +11,7 @@ PHOTO ?= data/content/chelsea_cat.jpg
 STYLE ?= data/style/hokusai_great_wave.jpg
 SIZE ?= 256
 NST_BUDGET ?= 0.1# the share of their full computing time that notebooks take when tested
-DEV_EXTRAS := course,test,browser,lint,bench
+DEV_EXTRAS := course,test,browser,lint,bench,tensorboard
 ENGINE_EXTRAS := test,torch,jax
 LOCK_EXTRAS := $(DEV_EXTRAS),runtime,graph
 

@@ -147,7 +147,7 @@ def _add_train(commands: Any) -> None:
         help="side of the cuts that it sees: larger ones, as 256, are slower and look better (default: 176)")  # fmt: skip
     add("--seed", metavar="N", type=int, help="of kernels and photographs (default: 0)")
     add("--resume", action="store_true", help="go on from the checkpoint that a stopped training left")
-    add("--tensorboard", metavar="DIR", help="write logs there, for TensorBoard: pip install tensorboard")
+    add("--tensorboard", metavar="DIR", help="write logs there, for TensorBoard (pip install tensorboard)")
     add = train.add_argument_group("several devices, on JAX").add_argument
     add("--devices", choices=DEVICES, default="one", help="all: share each batch among all GPUs (default: one)")
     add("--coordinator", metavar="HOST:PORT",
