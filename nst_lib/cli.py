@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import io
 import json
 import os
 import shlex
@@ -17,7 +18,7 @@ from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
-from nst_lib.files import atomic_write, check_outputs, check_writable
+from nst_lib.files import atomic_write, check_outputs, check_writable, free_path
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.studio import app as studio_page
@@ -34,6 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     0; 1 if `nst doctor` finds a fault; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
     """
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be of no encoding
     try:
         code = options.run(options)
         print(end="", flush=True)
@@ -193,6 +197,11 @@ def _paint(options: argparse.Namespace) -> int:
         settings["style_layer_weights"] = dict(settings["style_layer_weights"])
     output = Path(options.output or f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png")
     checkpoint = output.parent / f"{output.stem}.checkpoint.npz"
+    if os.path.exists(checkpoint) and os.path.realpath(checkpoint) != os.path.realpath(options.resume or ""):
+        print(
+            f"nst: {checkpoint} is kept: a painting that was not finished. --resume goes on with it.", file=sys.stderr
+        )
+        checkpoint = free_path(checkpoint)
     _check_outputs(options, output, checkpoint)
 
     times = {"start": time.perf_counter()}  # when each phase ended
@@ -203,8 +212,9 @@ def _paint(options: argparse.Namespace) -> int:
     styles = [load_image(style, max_pixels=options.max_pixels) for style in names]
     if masked and len(options.styles) > 1:
         raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
+    masks = [load_mask(mask, max_pixels=options.max_pixels) for mask, _ in masked]
     if masked and not options.resume:
-        settings["masks"] = regions(content, [load_mask(mask) for mask, _ in masked], [style for _, style in masked])
+        settings["masks"] = regions(content, masks, [style for _, style in masked])
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -216,7 +226,8 @@ def _paint(options: argparse.Namespace) -> int:
         if options.resume:
             painting = Painting.load(options.resume, settings.pop("weights", None))
             _check_settings(settings, painting, options.resume)
-            painting.subject.check_same(content, styles, options.resume)
+            fitted = regions(painting.subject.content, masks, [style for _, style in masked]) if masked else None
+            painting.subject.check_same(content, styles, fitted, options.resume)
         else:
             painting = Painting(content, styles, **settings)
     times["network"] = time.perf_counter()

@@ -30,22 +30,27 @@ DAMAGED = (
 def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> Iterator[IO[bytes]]:
     """Open a binary file that takes its place at `path` only when the block ends without an exception.
 
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and are then renamed. A problem
-    (folder missing or read-only, disk full) is raised as `error`, with the path and what to do.
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and are then renamed. A link stays, and
+    what it points to is replaced; to what is no file, as a pipe or /dev/stdout, they go as they come. A problem (folder
+    missing or read-only, disk full) is raised as `error`, with the path and what to do.
     """
-    path = Path(path)
+    path, target = Path(path), Path(os.path.realpath(path))
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        with open(path, "wb") as file:
+            yield file
+        return
     folder = path.parent
     if not os.path.isdir(folder):
         raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first, or choose another one.")
     if os.path.isdir(path):
         raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
-    temporary = folder / f".nst-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".nst-{secrets.token_hex(8)}.tmp"
     try:
         with open(temporary, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, target)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise error(f"cannot write {path}: {reason}. Free some space or choose another folder.") from problem
@@ -57,6 +62,16 @@ def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError)
 def spare_path(path: str | os.PathLike[str]) -> Path:
     """Where a file of this name goes when it cannot be written: a new folder for temporary files, perhaps on another disk."""
     return Path(tempfile.mkdtemp(prefix="nst-"), Path(path).name)
+
+
+def free_path(name: str | os.PathLike[str], *also: str) -> Path:
+    """`name` itself, or with a number, as name-2.png, if there is such a file already, or one with a suffix in `also`."""
+    given = path = Path(name)
+    number = 1
+    while any(path.with_suffix(suffix).exists() for suffix in (given.suffix, *also)):
+        number += 1
+        path = given.with_stem(f"{given.stem}-{number}")
+    return path
 
 
 def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> None:

@@ -117,10 +117,10 @@ def save_image(picture: np.ndarray, path: str | os.PathLike[str], *, quality: in
     image = to_pil(picture)
     if path.suffix.lower() not in FORMATS:
         raise PictureError(f"cannot write {path}: the suffix {path.suffix!r} is not one of {', '.join(FORMATS)}.")
-    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100:
+    if isinstance(quality, bool) or not isinstance(quality, (int, np.integer)) or not 1 <= quality <= 100:
         raise SettingsError(f"quality={quality!r}: expected a whole number from 1 to 100.")
     file_format = FORMATS[path.suffix.lower()]
-    lossy: dict[str, Any] = {"quality": quality, "subsampling": "4:4:4"} if file_format in ("JPEG", "WEBP") else {}
+    lossy: dict[str, Any] = {"quality": int(quality), "subsampling": "4:4:4"} if file_format in ("JPEG", "WEBP") else {}
     profile = ImageCms.ImageCmsProfile(_SRGB).tobytes()
     profile = profile[:24] + bytes(12) + profile[36:]  # without the time of day: equal pictures make equal files
     encoded = io.BytesIO()

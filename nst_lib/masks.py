@@ -12,19 +12,19 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import load_image
+from nst_lib.images import MAX_PIXELS, load_image
 
 OVERLAP = 0.02  # what neighbouring masks may exceed 1 by, where their soft edges meet
 
 
-def load_mask(source: Any) -> np.ndarray:
+def load_mask(source: Any, *, max_pixels: int | None = MAX_PIXELS) -> np.ndarray:
     """A mask (height, width) from whatever `load_image` takes: its opacity where some of it is transparent, or else its
     lightness.
 
     Raises:
-        PictureError: if it is no picture.
+        PictureError: if it is no picture, or has more than `max_pixels`.
     """
-    picture = load_image(source)
+    picture = load_image(source, max_pixels=max_pixels)
     opacity = _opacity(source)
     return picture.mean(axis=-1) if opacity is None or opacity.min() == 1 else opacity
 

@@ -12,6 +12,7 @@ from nst_lib.color import matrix_power, to_oklab
 from nst_lib.errors import PictureError
 from nst_lib.images import check_picture, resize
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_target, relative_error
+from nst_lib.subject import resize_painting
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def score(
             "the photograph that was painted."
         )
     judge: Any = backbone if isinstance(backbone, Backbone) else load_backbone(backbone, weights)
-    content, style = resize(content, (h, w)), resize(check_picture(style, "the painting"), max(h, w))
+    content, style = resize(content, (h, w)), resize_painting(check_picture(style, "the painting"), max(h, w))
     target = judge(content, [CONTENT_LAYER])[CONTENT_LAYER]
     painting = judge(style, STYLE_LAYERS)
     seen = judge(pastiche, [CONTENT_LAYER, *STYLE_LAYERS])

@@ -3,6 +3,7 @@ the painting's style.
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -92,9 +93,10 @@ def _assignable(name: str) -> Any:
     def assign(self: "Painting", value: Any) -> None:
         if name == "style_layer_weights":
             value = dict.fromkeys(self.style_layers, 1.0) | dict(value)
-        weights = self.loss_weights | {name: value}
-        _check_weights(weights, self.style_layers)
-        self.loss_weights, self._steered = weights, True
+        with self._assigning:
+            weights = self.loss_weights | {name: value}
+            _check_weights(weights, self.style_layers)
+            self.loss_weights, self._steered = weights, True
 
     return property(get, assign)
 
@@ -232,6 +234,7 @@ class Painting:
             choose_tiles(self.levels, [*self.content_layers, *self.style_layers], self.optimizer.pictures, memory)
         elif memory is not None:
             raise SettingsError("a limit of memory goes with the style loss gram, and not with tileable.")
+        self._assigning = threading.Lock()
         self._targets: Any = None
         self._steered = False  # whether a weight was assigned since the last step
         self._on_device: tuple[Any, Any] = (None, None)  # weights of the loss, and the same for the device

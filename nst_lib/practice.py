@@ -107,13 +107,14 @@ def _texture(options: argparse.Namespace) -> int:
     height, width = tile.shape[:2]
     print(f"{output}: {width} x {height}, {painting.timing.optimize:.1f} s of optimisation")
     if options.tileable:
+        down, across = seam(tile)  # before the file is made to begin elsewhere, where any seam would lie inside
         if guide is None:  # which the texture lies over
             tile = recut(tile)
             save_image(tile, output)
         save_image(repeated(tile), preview)
-        down, across = seam(tile)
         print(
-            f"{preview}: 3 x 3 of it; the seams' steps are at percentiles {down:.0f} and {across:.0f} of those within"
+            f"{preview}: 3 x 3 of it; the steps across its edges were painted at percentiles {down:.0f} and {across:.0f} "
+            "of those within"
         )
     return 0
 

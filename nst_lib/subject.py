@@ -57,8 +57,14 @@ class Subject:
             picture = painted * picture + (1 - painted) * resize(self.content, picture.shape[:2])
         return picture
 
-    def check_same(self, content: np.ndarray, styles: Sequence[np.ndarray], path: str | os.PathLike) -> None:
-        """Raise CheckpointError, naming the checkpoint's `path`, unless these are the very pictures."""
+    def check_same(
+        self,
+        content: np.ndarray,
+        styles: Sequence[np.ndarray],
+        masks: Sequence[np.ndarray] | None,
+        path: str | os.PathLike,
+    ) -> None:
+        """Raise CheckpointError, naming the checkpoint's `path`, unless these are the very pictures, and masks."""
         size = max(self.content.shape[:2])
         given = [resize(content, size), *(resize_painting(style, size * self.style_scale) for style in styles)]
         mine = [self.content, *self.styles]
@@ -67,6 +73,9 @@ class Subject:
                 f"{path} is a checkpoint of another photograph or painting. Give the pictures that it was made of, or "
                 "start without it."
             )
+        neither = masks is None and self.masks is None
+        if not neither and not (masks is not None and self.masks is not None and np.array_equal(masks, self.masks)):
+            raise CheckpointError(f"{path} was made with other masks, or none. Give the same, or start without it.")
 
 
 def resize_painting(style: np.ndarray, size: float) -> np.ndarray:

@@ -144,6 +144,16 @@ def test_version(nst):
 # Painting
 
 
+@posix
+def test_a_name_of_no_encoding(here):
+    os.symlink("wave.png", b"\xff.png")
+    command = [sys.executable, "-m", "nst_lib", "paint", "my photo.jpg", b"\xff.png", *QUICK]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, env=strict, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"my photo_\\udcff.png: 32 x 32")
+
+
 def test_a_first_picture_with_the_default_name(nst, here):
     result = nst("paint", "my photo.jpg", "wave.png", *QUICK)
     assert result.code == 0
@@ -401,6 +411,17 @@ def test_what_a_checkpoint_does_not_go_with(refused, checkpoint):
     assert f"{checkpoint} has its own --style-layer-weights, which is {{'block1_conv1': 1.0," in layers
     assert "has its own --no-sketch" in refused("paint", "my photo.jpg", "wave.png", *resume, "--no-sketch")
     assert Path("o.png").read_bytes() == before and Path(checkpoint).is_file()
+
+
+def test_a_painting_that_was_not_finished_is_kept(nst, checkpoint):
+    """Though another one of the same name is painted."""
+    before = Path(checkpoint).read_bytes()
+    result = nst("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png", "--style-weight", 2)
+    assert result.code == 0
+    assert result.err == f"nst: {checkpoint} is kept: a painting that was not finished. --resume goes on with it.\n"
+    assert Path(checkpoint).read_bytes() == before
+    assert nst("paint", "my photo.jpg", "wave.png", "-o", "o.png", "--resume", f"./{checkpoint}").err == ""
+    assert not Path(checkpoint).exists()
 
 
 def test_checkpoints_that_are_none(refused, nst, checkpoint):
@@ -725,9 +746,20 @@ def test_a_reader_that_goes_away(nst, monkeypatch):
 
 def test_a_texture_and_its_preview(nst, here):
     result = nst("texture", "wave.png", "--size", 128, "--steps", 2, "-o", "tile.png")
-    assert result.code == 0 and "percentiles" in result.out
+    assert result.code == 0 and re.search(r"painted at percentiles \d+ and \d+ of those within", result.out)
     assert Image.open("tile.png").size == (128, 128) and Image.open("tile_3x3.png").size == (384, 384)
     assert not Path("tile.checkpoint.npz").exists()
+
+
+def test_a_seam_is_told_though_the_file_begins_elsewhere(nst, here, monkeypatch):
+    start_engine()
+    from nst_lib.painting import Painting
+
+    slope = np.linspace(0, 1, 128, dtype="float32")[:, None, None] * np.ones((1, 128, 3), "float32")
+    noisy = np.clip(slope + np.random.default_rng(0).normal(0, 0.01, slope.shape), 0, 1).astype("float32")
+    monkeypatch.setattr(Painting, "picture", property(lambda _: noisy))
+    out = nst("texture", "wave.png", "--size", 128, "--steps", 1, "-o", "tile.png").out
+    assert re.search(r"painted at percentiles 100 and \d\d? of those within", out), out
 
 
 def test_a_texture_with_edges_has_no_preview(nst, here):

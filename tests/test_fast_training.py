@@ -30,6 +30,7 @@ from nst_lib.fast import callbacks, photos, training
 from nst_lib.fast.callbacks import Budget, Run
 from nst_lib.fast.network import build_network, flat_stays_flat, get_kernels, plain_style
 from nst_lib.fast.photos import SHIFT, Photos, styles_per_photo
+from nst_lib.fast.styles import StyleFile
 from nst_lib.fast.training import StyleTrainer, train
 from nst_lib.images import crop_to_fit, load_image, save_image
 from nst_lib.weights import POCKET_FILE
@@ -149,6 +150,17 @@ def test_a_thread_cuts_the_next_batch_meanwhile(folder, monkeypatch):
             data[index]
     data._ahead.shutdown()
     assert cut == [(epoch, index, False) for epoch in range(2) for index in range(3)] + [(2, 0, False)]
+
+
+def test_photographs_of_any_kind_are_seen_as_load_image_sees_them(tmp_path):
+    deep = np.full((64, 64), 20000, "uint16")
+    hidden = np.zeros((64, 64, 4), "uint8")
+    hidden[..., 0], hidden[:32, :, 3] = 255, 255  # red, and below that transparent
+    for name, array in (("deep.png", deep), ("hidden.png", hidden)):
+        Image.fromarray(array).save(tmp_path / name)
+        Photos(tmp_path, 1, 1)
+    for photo, name in zip(Photos(tmp_path, 1, 1).photos, ("deep.png", "hidden.png"), strict=True):
+        np.testing.assert_allclose(np.asarray(photo) / 255, load_image(tmp_path / name), atol=0.5 / 255)
 
 
 def test_cuts_lie_anywhere_in_a_photograph_and_are_mirrored_now_and_then():
@@ -430,6 +442,42 @@ def test_what_a_training_hands_back(unbroken, paintings, tmp_path):
     file.save(tmp_path / "styles.npz")
 
 
+def test_numpys_numbers_are_numbers(folder, paintings, tmp_path):
+    settings = {"steps": np.int64(1), "batch": np.int64(2), "tv_weight": np.float32(0.25), "seed": np.uint8(3)}
+    file = train(paintings, folder, progress=False, **settings)
+    again = StyleFile.load(file.save(tmp_path / "style.npz"))
+    assert (again.about["batch"], again.about["tv_weight"], again.about["seed"]) == (2, 0.25, 3)
+
+
+@pytest.mark.parametrize(
+    ("vector_only", "started", "rate"), [(False, False, 2e-3), (False, True, 1e-3), (True, True, 1e-2)]
+)
+def test_the_usual_rates(folder, paintings, unbroken, vector_only, started, rate):
+    start = unbroken.file if started else None
+    file = train(paintings, folder, **SETTINGS | {"steps": 1}, start=start, vector_only=vector_only)
+    assert file.about["rate"] == rate
+
+
+def test_what_comes_of_a_training_are_averages(folder, paintings, trainers, monkeypatch):
+    """Of all steps' weights, the older ones counting less: Keras' moving average, at the end of `fit`."""
+    seen = []
+
+    def watch():
+        seen.append(ops.convert_to_numpy(trainers[0].styles).copy())
+
+    file = train(paintings, folder, **SETTINGS, should_stop=watch)
+    last, averaged = seen[-1], np.stack(list(file.styles.values()))
+    assert trainers[0].optimizer.use_ema and trainers[0].optimizer.ema_momentum == 0.99
+    assert trainers[0].optimizer.global_clipnorm == 5.0
+    first = plain_style()
+    assert 0 < np.abs(averaged - first).max() < 0.5 * np.abs(last - first).max()  # twelve steps in, they are far behind
+
+
+def test_a_painting_may_be_long_and_thin(folder):
+    scroll = np.random.default_rng(0).random((40, 600, 3)).astype("float32")
+    assert list(train({"scroll": scroll}, folder, **SETTINGS | {"steps": 1}).styles) == ["scroll"]
+
+
 def test_the_loss_falls(unbroken):
     assert len(unbroken.losses) == EPOCHS
     assert unbroken.losses[-1] < 0.9 * unbroken.losses[0]
@@ -688,6 +736,7 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(fold
         ({"crop": 50}, "crop is 50: give a multiple of 4, as 256"),
         ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"seed": 2**32}, "seed is 4294967296: give a whole number from 0 to 4294967295"),
         ({"vector_only": True}, "vector_only needs a trained network to set out from: give `start`"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg': did you mean"),
     ],

@@ -1,6 +1,7 @@
 """Films: times, sizes and sound are kept, frames do not flicker, and what is broken is said and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,8 +37,9 @@ def picture(i, height, width):
 
 
 def write_film(
-    path, times=10, size=(64, 96), *, sound=None, codec="libx264", pix_fmt="yuv420p", rotation=0, bf=None, **options
-):
+    path, times=10, size=(64, 96), *, sound=None, codec="libx264", pix_fmt="yuv420p", rotation=0, bf=None, pixel=None,
+    **options,
+):  # fmt: skip
     """A film with a frame at each of `times`, or so many at ten a second; `sound`: a codec."""
     times = [i / 10 for i in range(times)] if isinstance(times, int) else times
     with av.open(str(path), "w", options=options) as out:
@@ -47,6 +49,8 @@ def write_film(
         film.codec_context.thread_count = 1  # or its bytes, and where a broken one ends, would depend on who else runs
         if rotation:
             film.set_display_rotation(rotation)
+        if pixel:
+            film.codec_context.sample_aspect_ratio = pixel
         tone = out.add_stream(sound, rate=RATE) if sound else None
         for i, time in enumerate(times):
             frame = av.VideoFrame.from_ndarray(picture(i, *size), format="rgb24")
@@ -290,6 +294,23 @@ def test_a_damaged_middle_is_left_out_and_the_rest_painted(here):
     assert len(times) == report.frames and (np.diff(times) > 0.05).all() and times[-1] > 5.5
 
 
+def test_films_that_were_joined_are_named(here):
+    first = write_film("film.ts", 24).read_bytes()
+    Path("film.ts").write_bytes(first + first)
+    report = paint("film.ts")
+    assert report.frames >= 24
+    assert re.fullmatch(r"\d+ frames were left out, as the time starts again .*: are these several films, joined\?.*",
+                        report.damage)  # fmt: skip
+
+
+@pytest.mark.parametrize(("rotation", "shape"), [(0, Fraction(4, 3)), (90, Fraction(3, 4))])
+def test_pixels_that_are_not_square_stay_so(here, rotation, shape):
+    write_film("film.mp4", 3, rotation=rotation, pixel=Fraction(4, 3))
+    paint("film.mp4")
+    with av.open("o.mp4") as film:
+        assert film.streams.video[0].sample_aspect_ratio == shape
+
+
 def test_what_is_no_film_is_named(here):
     refuses(VideoError, "film.mp4 does not exist")
     Path("folder.mp4").mkdir()
@@ -437,6 +458,23 @@ def test_not_steady_every_frame_is_painted_by_itself(style, pan):
 
 def test_the_first_frame_is_the_picture(style, pan):
     np.testing.assert_array_equal(Steadier(style, 0.5)(pan[0][0]), style(pan[0][0]))
+
+
+def test_the_normalisation_goes_on_from_frame_to_frame(cv2, pan):
+    """By a running mean, of which most comes from the frames before."""
+    given = []
+
+    class Noted(Copy):
+        def paint_frame(self, frame, strength=1.0, statistics=None, fixed=0.0):
+            given.append((statistics, fixed))
+            return frame.copy(), np.full(4, float(len(given)), "float32")
+
+    steadier = Steadier(Noted(), 0.5)
+    for frame in pan[1][:3]:
+        steadier(frame)
+    assert given[0] == (None, 0.0) and [fixed for _, fixed in given[1:]] == [0.8, 0.8]
+    np.testing.assert_allclose(given[1][0], 1.0)
+    np.testing.assert_allclose(given[2][0], 0.8 * 1 + 0.2 * 2)
 
 
 def test_after_a_cut_nothing_of_the_old_scene_remains(cv2, style, pan):

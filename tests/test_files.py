@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,23 @@ def test_permissions_follow_the_umask(old):
     finally:
         os.umask(before)
     assert old.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of Unix")
+def test_links_and_pipes_stay_what_they_are(old, tmp_path):
+    link, pipe = tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(old.name)
+    with atomic_write(link) as file:
+        file.write(b"new")
+    assert link.is_symlink() and old.read_bytes() == b"new"
+    os.mkfifo(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    with atomic_write(pipe) as file:
+        file.write(b"through")
+    reader.join(10)
+    assert read == [b"through"] and pipe.is_fifo()
 
 
 @pytest.mark.parametrize("accident", [ValueError("a bug"), KeyboardInterrupt(), NSTError("not this")])

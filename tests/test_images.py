@@ -7,6 +7,7 @@ import struct
 import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -607,14 +608,20 @@ def test_the_limit_of_pillow_is_neither_used_nor_changed(monkeypatch, pillow_lim
 
 
 def test_threads_leave_the_limit_of_pillow_alone():
-    before, data = Image.MAX_IMAGE_PIXELS, encode(noise())
-    threads = [
-        threading.Thread(target=lambda: [load_image(data, max_pixels=n) for n in (2000, None)]) for _ in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    before, data, start = Image.MAX_IMAGE_PIXELS, encode(noise()), threading.Barrier(8)
+
+    def load(limit):
+        start.wait()
+        return [load_image(data, max_pixels=limit).shape for _ in range(50)]
+
+    # Some allow it, and some must refuse it: another thread's limit would show.
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = [threads.submit(load, limit) for limit in (1920, None, 1919, 500) * 2]
+    for limit, outcome in zip((1920, None, 1919, 500) * 2, outcomes, strict=True):
+        if limit in (1920, None):
+            assert outcome.result() == [(40, 48, 3)] * 50
+        else:
+            assert isinstance(outcome.exception(), PictureError)
     assert before == Image.MAX_IMAGE_PIXELS
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from nst_lib import cli
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import save_image
+from nst_lib.images import load_image, save_image
 from nst_lib.losses import gram_distance, gram_matrix, guided_gram_distance
 from nst_lib.masks import check_masks, fit_mask, load_mask, regions
 from nst_lib.painting import Painting, paint
@@ -130,3 +130,42 @@ def test_masks_on_the_command_line(pair, tmp_path, monkeypatch, capfd):
         np.testing.assert_allclose(np.asarray(image)[:, :30] / 255, pair[0][:, :30], atol=0.005)
     assert cli.main(["paint", "photo.png", "wave.png", "wave.png", "--mask", "left.png", "none", *quick]) == 2
     assert "one painting before it" in capfd.readouterr().err
+    assert (
+        cli.main(["paint", "photo.png", "wave.png", "--mask", "left.png", "none", *quick, "--max-pixels", "4095"]) == 2
+    )
+    assert "has more than 4,095 pixels" in capfd.readouterr().err
+
+
+def test_each_mask_is_painted_in_its_own_style(pair, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    save_image(np.full((64, 64, 3), 0.5, "float32"), "photo.png")
+    for name, color in (("orange", (0.9, 0.5, 0.1)), ("blue", (0.1, 0.3, 0.9)), ("grey", (0.5, 0.5, 0.5))):
+        save_image((color + random.normal(0, 0.08, (64, 64, 1))).clip(0, 1).astype("float32"), f"{name}.png")
+    for name, columns in (("left", slice(0, 24)), ("right", slice(40, 64))):
+        mask = np.zeros((64, 64), "uint8")
+        mask[:, columns] = 255
+        Image.fromarray(mask).save(f"{name}.png")
+    masks = ["--mask", "left.png", "orange.png", "--mask", "right.png", "blue.png"]
+    quick = ["--size", "64", "--steps", "25", "--content-weight", "0.01", "-o", "out.png"]
+    assert cli.main(["paint", "photo.png", "grey.png", *masks, *quick]) == 0
+    with Image.open("out.png") as image:
+        left, middle, right = (np.asarray(image)[:, part].mean((0, 1)) for part in np.s_[0:20, 30:34, 44:64])
+    warmth = [part[0] - part[2] for part in (left, middle, right)]  # red less blue
+    assert warmth[0] > warmth[1] + 20 and warmth[1] > warmth[2] + 20, warmth
+
+
+def test_a_checkpoint_goes_on_with_its_own_masks(pair, tmp_path, monkeypatch, nst):
+    monkeypatch.chdir(tmp_path)
+    save_image(pair[0], "photo.png")
+    save_image(pair[1], "wave.png")
+    for name, mask in (("left", LEFT), ("right", RIGHT)):
+        Image.fromarray((mask * 255).astype("uint8")).save(f"{name}.png")
+    work = Painting(load_image("photo.png"), load_image("wave.png"), masks=[RIGHT], size=64, steps=2)
+    work.step()
+    work.save("half.npz")
+    resume = ("--resume", "half.npz", "-o", "out.png")
+    other = nst("paint", "photo.png", "wave.png", "--mask", "right.png", "none", *resume)
+    assert other.code == 2 and "half.npz was made with other masks" in other.err
+    assert "half.npz was made with other masks, or none" in nst("paint", "photo.png", "wave.png", *resume).err
+    assert nst("paint", "photo.png", "wave.png", "--mask", "left.png", "none", *resume).code == 0

@@ -50,6 +50,11 @@ def test_a_shape_that_differs_by_rounding_is_the_same(shape, original):
     assert np.isfinite(score(pastiche, photograph, photograph).total)
 
 
+def test_the_painting_may_be_long_and_thin(pair):
+    scroll = np.random.default_rng(0).random((40, 600, 3)).astype("float32")
+    assert score(pair[0], pair[0], scroll).style > 0
+
+
 @pytest.mark.parametrize("shape", [(48, 64), (64, 58), (32, 64)])
 def test_another_shape_is_another_photograph(pair, shape):
     with pytest.raises(PictureError, match=f"the pastiche is {shape[1]} x {shape[0]} and the photograph 64 x 64"):

@@ -55,6 +55,18 @@ def test_palettes_are_dark_to_light_and_the_same_every_time(pair):
     assert first.shape == (6, 3) and first.min() >= 0 and first.max() <= 1
 
 
+def test_the_common_palette_has_the_colours_of_every_picture(matplotlib, tmp_path, monkeypatch):
+    hues = [(0, 0, 0), (0.8, 0, 0), (0, 0.6, 0), (0, 0, 0.8), (0.95, 0.9, 0.8)]
+    picture = np.concatenate([flat(*hue, height=40, width=12) for hue in hues], axis=1)
+    drawn, draw = [], moodboards._draw_palette
+    monkeypatch.setattr(
+        moodboards, "_draw_palette", lambda axes, colors, *rest: drawn.append(colors) or draw(axes, colors, *rest)
+    )
+    moodboard([picture] * 80, tmp_path / "board.png")
+    for hue in hues:
+        assert np.abs(drawn[0] - hue).max(axis=1).min() < 0.05, hue
+
+
 def test_a_small_bright_spot_is_in_the_palette():
     grey = flat(0.5, 0.5, 0.5, height=100, width=100) + np.linspace(-0.4, 0.4, 100, dtype="float32")[:, None]
     grey[40:50, 40:60] = (0.9, 0.3, 0.05)

@@ -8,6 +8,7 @@ gradient begins as mere rounding, in which engines differ.
 import json
 import math
 import re
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from conftest import load_pair
 from keras import ops
 
 from nst_lib import autodiff, checkpoints
+from nst_lib import painting as module
 from nst_lib.backbones import STYLE_LAYERS
 from nst_lib.color import to_oklab
 from nst_lib.errors import CheckpointError, NSTError, PictureError, SettingsError, WeightsError
@@ -232,6 +234,30 @@ def test_weights_can_be_assigned_while_it_runs(pair):
     assert last.step == 7 and last.loss == pytest.approx(expected(last, 3, 0), rel=1e-4)
 
 
+def test_weights_assigned_from_several_threads_are_all_kept(pair):
+    painting, lost, done = make(pair), [], threading.Event()
+
+    def assign_content():
+        while not done.is_set():
+            painting.content_weight = 2.0
+
+    other = threading.Thread(target=assign_content)
+    other.start()
+    for weight in range(2000):
+        painting.style_weight = float(weight)
+        if painting.style_weight != weight:
+            lost.append(weight)
+    done.set()
+    other.join()
+    assert lost == [] and painting.content_weight == 2
+
+
+def test_large_pictures_keep_fewer_steps(pair, monkeypatch):
+    assert make(pair).optimizer.memory == 10
+    monkeypatch.setattr(module, "LARGE", 64 * 64)
+    assert make(pair, size=64).optimizer.memory == 5
+
+
 @pytest.mark.parametrize(
     "name, value, message",
     [
@@ -435,10 +461,10 @@ def test_a_loss_that_is_not_a_number_is_said_and_the_picture_kept(pair, optimize
 def test_checkpoints_of_other_pictures_are_refused(pair, tmp_path):
     photograph, painting = pair
     run_of_one = make(pair)
-    run_of_one.subject.check_same(photograph, [painting], "run.npz")
+    run_of_one.subject.check_same(photograph, [painting], None, "run.npz")
     path = run_of_one.save(tmp_path / "run.npz")
     loaded = Painting.load(path)
-    loaded.subject.check_same(photograph, [painting], path)
+    loaded.subject.check_same(photograph, [painting], None, path)
     message = f"{re.escape(str(path))} is a checkpoint of another photograph or painting"
     for content, styles in (
         (painting, [painting]),
@@ -447,13 +473,13 @@ def test_checkpoints_of_other_pictures_are_refused(pair, tmp_path):
         (photograph, []),
     ):
         with pytest.raises(CheckpointError, match=message):
-            loaded.subject.check_same(content, styles, path)
+            loaded.subject.check_same(content, styles, None, path)
 
 
 def test_checkpoints_compare_pictures_at_their_size(pair, tmp_path):
     large = [resize(picture, 100) for picture in pair]
     path = Painting(*large, **SETTINGS).save(tmp_path / "run.npz")
-    Painting.load(path).subject.check_same(large[0], large[1:], path)
+    Painting.load(path).subject.check_same(large[0], large[1:], None, path)
 
 
 def test_every_setting_survives_a_checkpoint(pair, tmp_path):

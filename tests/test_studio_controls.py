@@ -9,10 +9,11 @@ pytest.importorskip("ipywidgets", reason="panels come with the extra course")
 pytest.importorskip("anywidget", reason="panels come with the extra course")
 
 from nst_lib.errors import PictureError
+from nst_lib.files import free_path
 from nst_lib.images import load_image, save_image
 from nst_lib.studio import controls
 from nst_lib.studio.controls import DropZone, Knob, encode, load_file
-from nst_lib.studio.panels import free_path, output_folder
+from nst_lib.studio.panels import output_folder
 from nst_lib.studio.sources import dropped, find_source
 
 

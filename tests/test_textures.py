@@ -7,6 +7,7 @@ from keras import ops
 from nst_lib.backbones import load_backbone, wrapped
 from nst_lib.errors import SettingsError
 from nst_lib.images import resize
+from nst_lib.objective import Objective
 from nst_lib.painting import paint
 from nst_lib.textures import STEPS, recut, repeated, seam, texture
 
@@ -35,6 +36,20 @@ def test_to_a_network_a_periodic_picture_has_no_edges(pair):
         h, w = 64 // stride, 48 // stride
         middle = ops.convert_to_numpy(inside[name])[:, 2 * h : 3 * h, 3 * w : 4 * w]
         np.testing.assert_allclose(middle, expected, atol=1e-5 * largest)
+
+
+def test_what_a_tile_aims_at_is_seen_away_from_the_paintings_edges(pair):
+    """As the inside of the painting continued by its mirror image: in a tile there are no edges to be seen."""
+    net, painting = load_backbone("pocket", padding="replicate"), resize(pair[1], (48, 64))
+    layers = ("block1_conv1", "block5_conv1")
+    objective = Objective(("block4_conv2",), layers, "gram", tileable=True)
+    found = objective.targets(net, pair[0], [painting], [1.0])["style"]
+    mirrored = np.pad(painting, ((64, 64), (64, 64), (0, 0)), mode="symmetric")
+    for name, stride in zip(layers, (1, 16), strict=True):
+        seen = ops.convert_to_numpy(net(mirrored, [name])[name])[0].astype("float64")
+        inside = seen[64 // stride :, 64 // stride :][: 48 // stride, : 64 // stride].reshape(-1, seen.shape[-1])
+        np.testing.assert_allclose(ops.convert_to_numpy(found[name])[0], inside.T @ inside / len(inside), rtol=2e-3,
+                                   atol=1e-4)  # fmt: skip
 
 
 def test_the_seam_of_a_periodic_picture_is_one_step_among_others():

@@ -305,6 +305,10 @@ def _train(options: argparse.Namespace) -> int:
     if first:
         check_outputs((output, samples), filter(None, [*options.paintings, options.start, options.weights]))
         check_writable(checkpoint, SettingsError)
+        if checkpoint.exists() and not options.resume:
+            raise SettingsError(
+                f"{checkpoint} is a training that was not finished. Go on with --resume, delete it, or give another -o."
+            )
     paintings = {name: load_image(path) for name, path in zip(names, options.paintings, strict=True)}
     start = None
     if options.start != "nothing":

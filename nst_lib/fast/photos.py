@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError
-from nst_lib.images import MIN_SIDE, picture_suffixes
+from nst_lib.images import MIN_SIDE, load_image, picture_suffixes, to_pil
 
 SIZE = 256  # pixels: the photographs' short side, and the painting's long side
 CROP = 176  # pixels: what is cut out of a photograph; a smaller cut is cheaper, and the style's motifs still fit in
@@ -122,11 +122,12 @@ def styles_per_photo(batch: int, n_styles: int) -> int:
 
 
 def _read_photo(path: Path) -> Image.Image | None:
-    """A photograph with a short side of SIZE, or None. Unlike `load_image`, this decodes a JPEG at a fraction of its size."""
+    """A photograph with a short side of SIZE, or None. A JPEG is decoded at a fraction of its size."""
     try:
         with Image.open(path) as image:
             image.draft("RGB", (SIZE, SIZE))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            plain = image.mode in ("RGB", "L") and not image.has_transparency_data and not image.info.get("icc_profile")
+            upright = ImageOps.exif_transpose(image).convert("RGB") if plain else to_pil(load_image(image))
     except Exception:  # a damaged file can make a decoder raise anything
         return None
     if min(upright.size) < MIN_SIDE:

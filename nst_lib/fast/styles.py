@@ -40,7 +40,7 @@ class StyleFile:
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write it to an .npz file, in half precision. Raises StyleError if the disk does not take it."""
-        header = json.dumps({"version": VERSION, "about": self.about}).encode()
+        header = json.dumps({"version": VERSION, "about": self.about}, default=lambda value: value.tolist()).encode()
         arrays = {f"network/{name}": kernel.astype(np.float16) for name, kernel in self.weights.items()}
         arrays |= {f"style/{name}": numbers.astype(np.float16) for name, numbers in self.styles.items()}
         arrays |= {f"thumbnail/{name}": piece for name, piece in self.thumbnails.items()}

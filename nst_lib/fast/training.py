@@ -22,8 +22,9 @@ from nst_lib.fast.network import build_network, get_kernels, plain_style, set_ke
 from nst_lib.fast.photos import BATCH, MAX_PHOTOS, SHIFT, SIZE, Photos, styles_per_photo
 from nst_lib.fast.running import CELL
 from nst_lib.fast.styles import THUMBNAIL, StyleFile
-from nst_lib.images import check_picture, crop_to_fit, resize, to_pil
+from nst_lib.images import check_picture, crop_to_fit, to_pil
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_matrix, relative_error, total_variation
+from nst_lib.subject import resize_painting
 
 Tensor = Any
 
@@ -59,7 +60,7 @@ class StyleTrainer(keras.Model):
         self.style_weight, self.tv_weight = style_weight, tv_weight
         start = keras.initializers.Constant(styles)
         self.styles = self.add_weight(shape=styles.shape, initializer=start, name="styles")
-        seen = [backbone(resize(painting, SIZE), STYLE_LAYERS) for painting in paintings]
+        seen = [backbone(resize_painting(painting, SIZE), STYLE_LAYERS) for painting in paintings]
         self.targets = {name: ops.concatenate([gram_matrix(s[name]) for s in seen]) for name in STYLE_LAYERS}
         self.content_mean = keras.metrics.Mean(name="content")
         self.style_mean = keras.metrics.Mean(name="style")
@@ -187,7 +188,7 @@ def train(
         check_same(name, str(value))
     budget = Budget(60 * minutes if minutes else None if steps else 60 * MINUTES, steps, per_epoch)
     run = Run(data, budget, peak, settings, checkpoint, should_stop)
-    keras.utils.set_random_seed(seed)  # here, as a judge that is loaded for the first time would draw from it
+    keras.utils.set_random_seed(int(seed))  # here, as a judge that is loaded for the first time would draw from it
     with several:
         each = styles_per_photo(batch, len(paintings))
         trainer = _make_trainer(paintings, judge, precision, start, vector_only, style_weight, tv_weight, each, peak)
@@ -298,7 +299,7 @@ def _check_settings(
             check_number(what, value, least)
     for what, weight in (("style_weight", style_weight), ("tv_weight", tv_weight)):
         check_number(what, weight, 0)
-    check_number("seed", seed, 0, whole=True)
+    check_number("seed", seed, 0, 2**32 - 1, whole=True)
     for what, number in (("steps", steps), ("batch", batch)):
         if number is not None:
             check_number(what, number, 1, whole=True)

@@ -137,7 +137,7 @@ def _transcode(
             if size is not None:
                 frame = resize(frame, size)
             if painted is None:
-                painted = _begin(out, pictures, frame)
+                painted = _begin(out, pictures, frame, turned=bool(_quarter_turns(item) % 2))
                 sounds = {stream.index: out.add_stream_from_template(stream) for stream in film.streams.audio}
                 report.size, report.sound = (painted.height, painted.width), bool(sounds)
             pixels = np.rint(_even(steadier(frame)) * 255).astype("uint8")
@@ -159,7 +159,7 @@ def _transcode(
 
 def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[tuple[str, Any]]:
     """("frame", frame) and ("sound", packet) in the order of the file, as far as it can be read."""
-    bad, last, end = 0, -math.inf, 0.0
+    bad, backwards, last, end = 0, 0, -math.inf, 0.0
     timed, starts = film.format.name != "avi", deque[int]()  # AVI says when a frame is decoded, not when it is shown
     try:
         for packet in film.demux(pictures, *film.streams.audio):
@@ -182,6 +182,8 @@ def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[t
                 if frame.pts is not None and frame.pts > last:
                     last = frame.pts
                     yield "frame", frame
+                elif frame.pts is not None and (last - frame.pts) * frame.time_base > MISSING:
+                    backwards += 1
                 else:  # next to damage, a decoder can mistake the order
                     bad += 1
     except av.error.FFmpegError as problem:
@@ -190,13 +192,21 @@ def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[t
         begin, length = ((number or 0) / av.time_base for number in (film.start_time, film.duration))
         if end - begin < length - MISSING:
             report.damage = f"it breaks off after frame {report.frames}: {end - begin:.1f} of {length:.1f} s are there"
+    if backwards and not report.damage:
+        report.damage = (
+            f"{backwards} frames were left out, as the time starts again before them: are these several films, joined? Paint "
+            "them one by one"
+        )
     if bad:
         report.damage = report.damage or f"{bad} damaged {'piece was' if bad == 1 else 'pieces were'} left out"
 
 
-def _begin(out: Any, source: Any, frame: np.ndarray) -> Any:
+def _begin(out: Any, source: Any, frame: np.ndarray, turned: bool) -> Any:
     height, width = (length + length % 2 for length in frame.shape[:2])
-    return add_h264(out, height, width, source.average_rate or 25, source.time_base or Fraction(1, 90000))
+    stream = add_h264(out, height, width, source.average_rate or 25, source.time_base or Fraction(1, 90000))
+    if shape := source.sample_aspect_ratio:  # of a pixel: those of HDV and DVD are not square
+        stream.codec_context.sample_aspect_ratio = 1 / shape if turned else shape
+    return stream
 
 
 def add_h264(out: Any, height: int, width: int, rate: Fraction | int, time_base: Fraction) -> Any:
@@ -216,7 +226,11 @@ def encode_colors(frame: Any) -> Any:
 
 def _upright(frame: Any) -> np.ndarray:
     pixels = frame.to_ndarray(format="rgb24").astype("float32") / 255
-    return np.ascontiguousarray(np.rot90(pixels, k=round(getattr(frame, "rotation", 0) / 90)))
+    return np.ascontiguousarray(np.rot90(pixels, k=_quarter_turns(frame)))
+
+
+def _quarter_turns(frame: Any) -> int:
+    return round(getattr(frame, "rotation", 0) / 90)
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

@@ -10,10 +10,11 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
+from nst_lib.files import free_path
 from nst_lib.images import check_picture, resize
 from nst_lib.moodboards import MAX_PICTURES, draw_board, moodboard
 from nst_lib.studio.controls import encode
-from nst_lib.studio.panels import Panel, Worker, free_path, output_folder
+from nst_lib.studio.panels import Panel, Worker, output_folder
 
 HERE = Path(__file__).parent
 LARGE = 1600  # pixels: the long side of a picture that is enlarged

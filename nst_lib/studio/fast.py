@@ -9,10 +9,11 @@ from typing import Any
 import ipywidgets as widgets
 
 from nst_lib.fast.styles import Style
+from nst_lib.files import free_path
 from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
-from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_folder
 from nst_lib.studio.recipes import fast_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 

@@ -12,10 +12,11 @@ from matplotlib import colormaps
 
 from nst_lib.backbones import Backbone, load_backbone
 from nst_lib.errors import NSTError
+from nst_lib.files import free_path
 from nst_lib.images import save_image
 from nst_lib.losses import gram_matrix
 from nst_lib.studio.controls import DropZone, Knob, encode
-from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.panels import Panel, output_folder
 from nst_lib.studio.sources import Source, dropped, find_source
 from nst_lib.weights import find_weights, read_weights, receptive_fields
 

@@ -11,10 +11,11 @@ import traitlets
 from PIL import Image
 
 from nst_lib.errors import NSTError, PictureError
+from nst_lib.files import free_path
 from nst_lib.images import resize, save_image
 from nst_lib.masks import fit_mask
 from nst_lib.studio.controls import encode
-from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.panels import Panel, output_folder
 from nst_lib.studio.sources import find_source
 
 HERE = Path(__file__).parent

@@ -190,13 +190,3 @@ def output_folder() -> Path:
     except (PictureError, OSError):
         return Path()
     return Path(os.path.relpath(out))
-
-
-def free_path(name: str | os.PathLike[str], *also: str) -> Path:
-    """`name` itself, or with a number, as name-2.png, if there is such a file already, or one with a suffix in `also`."""
-    given = path = Path(name)
-    number = 1
-    while any(path.with_suffix(suffix).exists() for suffix in (given.suffix, *also)):
-        number += 1
-        path = given.with_stem(f"{given.stem}-{number}")
-    return path

@@ -9,10 +9,10 @@ import numpy as np
 
 from nst_lib.course import find_data
 from nst_lib.errors import PictureError, check_choice
-from nst_lib.files import atomic_write
+from nst_lib.files import atomic_write, free_path
 from nst_lib.images import load_image
 from nst_lib.studio.controls import encode, load_file
-from nst_lib.studio.panels import free_path, output_folder
+from nst_lib.studio.panels import output_folder
 
 
 @dataclass(eq=False)

@@ -16,13 +16,15 @@ import traitlets
 
 from nst_lib.backbones import STYLE_LAYERS
 from nst_lib.errors import NSTError
+from nst_lib.files import free_path
 from nst_lib.images import save_image
 from nst_lib.painting import STEPS, Painting, PaintState
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
-from nst_lib.studio.panels import Panel, free_path, output_folder
+from nst_lib.studio.panels import Panel, output_folder
 from nst_lib.studio.recipes import paint_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
+from nst_lib.subject import resize_painting
 
 WEIGHTS = ("content_weight", "style_weight", "tv_weight", "style_layer_weights")
 COLORS = {"the painting's": "style", "the photograph's, kept": "luminance", "the photograph's, mixed": "content",
@@ -283,7 +285,7 @@ class StyleStudio(Panel):
     def _dropped(self, name: str, data: bytes, kind: str) -> None:
         source = dropped(name, data)
         try:
-            source.load(self.settings["size"])
+            source.load(self.settings["size"] if kind == "content" else None)
         except NSTError as problem:
             self.show_error(problem)
             return
@@ -311,7 +313,7 @@ class StyleStudio(Panel):
         self.content, self.style = content, style
         self.view.before = encode(shown)
         self.content_zone.show(content.name, shown)
-        self.style_zone.show(style.name, style.load(size))
+        self.style_zone.show(style.name, resize_painting(style.load(), size))
         self.view.alt = f"{content.name} in the manner of {style.name}".replace("_", " ")
         self._describe()
 

@@ -24,10 +24,11 @@ from PIL import Image
 from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, add_h264, encode_colors, import_package
+from nst_lib.files import free_path
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
-from nst_lib.studio.panels import HEAD_START, Panel, Worker, free_path, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_folder
 
 HERE = Path(__file__).parent
 CLIP = 10.0  # seconds
