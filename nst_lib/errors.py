@@ -46,5 +46,5 @@ def check_number(name: str, value: object, least: float, most: float = math.inf,
     """Raise SettingsError unless `value` is a finite number (a whole one, if so asked) from `least` to `most`."""
     good = isinstance(value, numbers.Integral if whole else numbers.Real) and not isinstance(value, bool)
     if not good or not math.isfinite(value) or not least <= value <= most:  # type: ignore[arg-type, operator]
-        bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+        bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
         raise SettingsError(f"{name} is {value!r}: give a {'whole ' if whole else ''}number {bounds}.")

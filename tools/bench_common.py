@@ -35,6 +35,12 @@ def result(what: str, measured: float | None, bar: float | None, unit: str, deta
     return {"what": what, "measured": measured, "bar": bar, "unit": unit, "met": met, "detail": detail, **more}
 
 
+def first_below(seconds: np.ndarray, losses: np.ndarray, target: float) -> float | None:
+    """When a loss was first at most `target`."""
+    reached = np.flatnonzero(losses <= target)
+    return float(seconds[reached[0]]) if len(reached) else None
+
+
 def pictures(content: str, style: str) -> tuple[np.ndarray, np.ndarray]:
     import nst_lib
 
@@ -68,6 +74,6 @@ def vgg16_file() -> Path:
     sys.exit("VGG16's weights are not here; run `nst fetch vgg16` or set NST_VGG16")
 
 
-def peak_gigabytes() -> float:
+def peak_gigabytes(whose: int = resource.RUSAGE_SELF) -> float:
     scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale / 1e9
+    return resource.getrusage(whose).ru_maxrss * scale / 1e9

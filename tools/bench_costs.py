@@ -37,6 +37,7 @@ def cost_size() -> list[dict]:
     sizes = (64, 128) if QUICK else (64, 128, 256, 512, 1024, 2048)
     seconds: dict[str, list] = {"pocket VGG": [], "VGG16": []}
     memory: dict[str, list] = {"pocket VGG": [], "VGG16": []}
+    tiled: dict[str, list] = {"pocket VGG": [], "VGG16": []}  # the sizes that do not fit as a whole
     for name, backbone, weights in (("pocket VGG", "pocket", ""), ("VGG16", "vgg16", vgg16_file())):
         for size in sizes:
             steps = 3 if QUICK else max(4, min(40, 4_000_000 // size**2))
@@ -45,15 +46,18 @@ def cost_size() -> list[dict]:
             pace, gigabytes, tile = (float(number) for number in out.split()[-3:])
             seconds[name].append([size, pace])
             memory[name].append([size, gigabytes])
+            tiled[name] += [size] if tile else []
             print(f"  {name}, {size} px: {pace:.3f} s, {gigabytes:.2f} GB, tile {tile:.0f}", file=sys.stderr)
     rows = []
     for name, points in seconds.items():
-        (small, first), (large, last) = points[0], points[-1]
-        exponent = float(np.log(last / first) / np.log((large / small) ** 2))
-        detail = ", ".join(f"{size} px {pace:.3g} s" for size, pace in points)
+        large, last = points[-1]
+        whole = np.log([point for point in points if point[0] not in tiled[name]][len(points) // 2 - 1 :])
+        exponent = float(np.polyfit(2 * whole[:, 0], whole[:, 1], 1)[0])
+        detail = ", ".join(f"{size} px {pace:.3g} s{' in tiles' * (size in tiled[name])}" for size, pace in points)
         rows.append(
             result(f"{name}, one step at {large} px", last, None, "s", detail,
-                   verdict=f"grows with the pixels to the power of {exponent:.2f}")
+                   verdict=f"without tiles, grows from {np.exp(whole[0, 0]):.0f} px on with the pixels to the power of "
+                   f"{exponent:.2f}")
         )  # fmt: skip
     rows[0] |= curve("a step, by picture size", ("side of the picture, pixels", "seconds"), seconds)
     large, most = memory["pocket VGG"][-1]
@@ -67,7 +71,7 @@ def cost_size() -> list[dict]:
             None,
             "GB",
             detail,
-            verdict=f"{most / memory['pocket VGG'][0][1]:.1f} times that at {small} px",
+            verdict=f"{most / memory['pocket VGG'][0][1]:.1f} times that at {sizes[0]} px",
         )
         | curve("peak memory, by picture size", ("side of the picture, pixels", "GB"), memory)
     )
@@ -145,17 +149,19 @@ def cost_batch() -> list[dict]:
 
     (width, height), counts, turns = ((64, 48), (1, 2), 3) if QUICK else ((640, 480), (1, 2, 4, 8, 16), 15)
     style = nst_lib.load_style("great_wave", engine="onnx")
-    points = []
-    for count in counts:
-        frames = np.random.default_rng(0).random((count, height, width, 3), dtype="float32")
-        times = []
-        for _ in range(turns):
+    times: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(turns):  # in turns, so that all see the same machine
+        for count in counts:
+            frames = np.random.default_rng(0).random((count, height, width, 3), dtype="float32")
             start = time.perf_counter()
             style.run(frames, style.numbers)
-            times.append((time.perf_counter() - start) / count)
-        points.append([count, float(np.median(times[1:]))])
+            times[count].append((time.perf_counter() - start) / count)
+    points = [[count, float(np.median(paces[1:]))] for count, paces in times.items()]
     ratio = min(pace for _, pace in points) / points[0][1]
-    detail = ", ".join(f"{count}: {1000 * pace:.1f} ms a frame" for count, pace in points)
+    detail = "medians of turns: " + ", ".join(
+        f"{count}: {1000 * pace:.1f} ms a frame ({1000 * min(times[count]):.1f} to {1000 * max(times[count][1:]):.1f})"
+        for count, pace in points
+    )
     verdict = "a batch gains nothing on this machine" if ratio > 0.9 else f"a batch takes {1 - ratio:.0%} off a frame"
     what = f"fast network, {width} x {height}: a frame of the best batch over a frame alone"
     lines = {"nst fast": points}

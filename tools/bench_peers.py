@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from bench_common import PLAIN, QUICK, ROOT, pictures, result, row, vgg16_file
+from bench_common import PLAIN, QUICK, ROOT, first_below, pictures, result, row, vgg16_file
 from bench_fast import OUR_FRAME, PEER_FRAME, TIMED
 
 PEERS = ROOT / "tools" / "peers"
@@ -115,12 +115,6 @@ def agreement(judge: Judge, peer: str, trace: dict) -> str:
     own, judged = trace["losses"], np.array([judge.distances(p) @ judge.weights[peer] for p in trace["pictures"][::5]])
     error = np.abs(own[::5] / own[0] / (judged / judged[0]) - 1).max()
     return f"the peer counts its loss as the judge does, within {error:.1e}"
-
-
-def first_below(seconds: np.ndarray, losses: np.ndarray, target: float) -> float | None:
-    """When a loss was first at most `target`."""
-    reached = np.flatnonzero(losses <= target)
-    return float(seconds[reached[0]]) if len(reached) else None
 
 
 def lowest(seconds: np.ndarray, losses: np.ndarray) -> list:
