@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -376,6 +377,30 @@ def test_checkpoints_on_the_way_and_lines_for_a_log(nst, here, monkeypatch):
     assert saved == [(step, "o.checkpoint.npz") for step in (1, 2, 3)]
     assert re.match(r"step 1/3, 32x32 pocket, loss \d+\.\d{3}, 00:0\d left\n", result.err)
     assert len(result.err.splitlines()) == 3
+
+
+def test_a_slow_checkpoint_takes_a_twentieth_of_the_time(nst, here, monkeypatch):
+    """Of a large print, say, with which one a minute would be a tenth."""
+    now, saved = [0.0], []
+    stop_after(monkeypatch, 0)
+    from nst_lib import painting
+
+    original = painting.paint
+
+    def paint(run, **_):  # a minute and a half to a step
+        for state in original(run):
+            now[0] += 90
+            yield state
+
+    def save(self, path):
+        saved.append(self.step_count)
+        now[0] += 15
+
+    monkeypatch.setattr(painting, "paint", paint)
+    monkeypatch.setattr(painting.Painting, "save", save)
+    monkeypatch.setattr(terminal, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    assert nst("paint", "my photo.jpg", "wave.png", "--size", 32, "--steps", 10, "-o", "o.png").code == 0
+    assert saved == [1, 5, 9]  # at 90 s; then 300 s after it was done, and again
 
 
 def test_a_resumed_painting_may_be_given_its_own_weights_of_layers_again(nst, here, monkeypatch):

@@ -1,12 +1,15 @@
 """Tiles: the same loss and gradient as the whole picture's, in less memory; and what it will cost, said beforehand."""
 
+from types import SimpleNamespace
+
 import numpy as np
+import psutil
 import pytest
 from keras import ops
 
 from nst_lib import SettingsError, autodiff, load_backbone
 from nst_lib.backbones import STYLE_LAYERS, Backbone
-from nst_lib.estimate import SIDES, choose_tiles, estimate, level_bytes
+from nst_lib.estimate import SIDES, _pixels_seen, _tiling, choose_tiles, estimate, level_bytes
 from nst_lib.objective import Objective
 from nst_lib.painting import Painting, paint
 from nst_lib.pyramid import Level
@@ -124,6 +127,29 @@ def small_gpu(monkeypatch):
     monkeypatch.setattr(Backbone, "__call__", call)
     monkeypatch.setattr("nst_lib.estimate.SIDES", (128, 64))
     return tried
+
+
+def test_half_of_what_is_free_is_taken_at_most(pocket, monkeypatch):
+    level = Level(1024, 1024, pocket, 10)
+    whole = level_bytes(level, None, LAYERS, 14)
+    for share, tiled in ((2.01, False), (1.99, True)):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda share=share: SimpleNamespace(available=share * whole))
+        choose_tiles([level], LAYERS, 14, None)
+        assert bool(level.tile) == tiled
+    assert level_bytes(level, level.tile, LAYERS, 14) <= 0.995 * whole
+    monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])  # whose memory is not the machine's
+    choose_tiles([level], LAYERS, 14, None)
+    # no limit: the level is left as it was made
+    assert level.tile is not None
+
+
+def test_tiles_are_looked_at_twice(pocket):
+    """The second time without a gradient: a third more."""
+    level = Level(512, 512, pocket, 10)
+    assert _pixels_seen(level, LAYERS) == 512 * 512
+    level.tile = 256
+    pixels, count = _tiling(level, 256, LAYERS)
+    assert count > 1 and _pixels_seen(level, LAYERS) == pytest.approx(pixels * count * 4 / 3)
 
 
 def test_a_picture_that_does_not_fit_is_painted_in_smaller_and_smaller_tiles(small_gpu):
