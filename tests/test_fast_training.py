@@ -450,12 +450,13 @@ def test_numpys_numbers_are_numbers(folder, paintings, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("vector_only", "started", "rate"), [(False, False, 2e-3), (False, True, 1e-3), (True, True, 1e-2)]
+    ("vector_only", "started", "rate", "weight"),
+    [(False, False, 2e-3, 0.12), (False, True, 1e-3, 0.12), (True, True, 1e-2, 0.1)],
 )
-def test_the_usual_rates(folder, paintings, unbroken, vector_only, started, rate):
+def test_the_usual_rates_and_weights(folder, paintings, unbroken, vector_only, started, rate, weight):
     start = unbroken.file if started else None
     file = train(paintings, folder, **SETTINGS | {"steps": 1}, start=start, vector_only=vector_only)
-    assert file.about["rate"] == rate
+    assert file.about["rate"] == rate and file.about["style_weight"] == weight
 
 
 def test_what_comes_of_a_training_are_averages(folder, paintings, trainers, monkeypatch):

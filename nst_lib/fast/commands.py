@@ -137,7 +137,12 @@ def _add_train(commands: Any) -> None:
         action="store_true",
         help="leave that network as it is: quick, and the style blends with its own",
     )
-    add("--style-weight", metavar="W", type=float, help="how much the painting counts (default: 0.12)")
+    add(
+        "--style-weight",
+        metavar="W",
+        type=float,
+        help="how much the painting counts (default: 0.12, for --vector-only 0.1)",
+    )
     add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.3)")
     add("--backbone", choices=("pocket", "vgg16", "vgg19"), help="the judge (default: $NST_BACKBONE, or pocket)")
     add("--weights", metavar="FILE", help="its weights, if not in the usual place")
