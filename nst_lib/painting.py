@@ -29,6 +29,7 @@ from nst_lib.optimizers import LBFGS, Adam
 from nst_lib.pyramid import Level, plan_levels
 from nst_lib.subject import Subject
 from nst_lib.tiles import TiledObjective
+from nst_lib.waves import enlarge_periodic
 
 LARGE = 2_000_000  # pixels: from here on, L-BFGS keeps half as many of its steps, each of which costs two pictures
 STEPS = 100  # enough for the pocket VGG at 256 px: more hardly lower the loss that VGG16 sees
@@ -323,7 +324,10 @@ class Painting:
                 self._state = self.optimizer.restart(self._state)
             else:
                 scale = (shape[0] * shape[1]) / (old_shape[0] * old_shape[1])
-                enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
+                if self.objective.tileable:
+                    enlarge = partial(enlarge_periodic, size=shape)
+                else:
+                    enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
                 self._state = self.optimizer.resize(self._state, enlarge, scale)
         except Exception as problem:
             if not autodiff.is_out_of_memory(problem):

@@ -31,6 +31,15 @@ def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
     return ops.transpose(ops.transpose(rows) @ waves @ columns, (1, 2, 0))
 
 
+def enlarge_periodic(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A periodic picture (1, h, w, c) enlarged to (height, width): its waves, in a larger picture. Opposite edges still meet,
+    which they would not if each were continued by itself."""
+    waves = to_waves(picture[0], periodic=True)
+    more = [large - small for large, small in zip(size, waves.shape[1:], strict=True)]
+    scale = float(np.sqrt(np.prod(size) / np.prod(waves.shape[1:])))  # as the amplitudes are of waves of unit length
+    return from_waves(scale * ops.pad(waves, [(0, 0), (0, more[0]), (0, more[1])]), periodic=True)[None]
+
+
 @cache
 def frequencies(side: int, periodic: bool = False) -> np.ndarray:
     """Of the waves along a side, (side,), in cycles per pixel."""

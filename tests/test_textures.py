@@ -89,6 +89,18 @@ def test_a_tile_has_no_seam_and_its_like_without_wrapping_has(pair):
     assert min(percentiles[False]) > 97
 
 
+def test_a_tile_that_grows_from_a_smaller_one_has_no_seam_either(pair):
+    """The small one is enlarged as what it is: periodic. Otherwise its edges would be continued, each by itself."""
+    percentiles = []
+    for seed in range(4):
+        tile = texture(pair[1], 256, steps=24, pyramid=2, precision="float32", seed=seed)
+        for _ in paint(tile):
+            pass
+        assert [level.width for level in tile.levels] == [128, 256]
+        percentiles += seam(tile.picture)
+    assert 20 < np.mean(percentiles) < 80, percentiles
+
+
 def test_a_guide_decides_where_it_is_light(pair):
     _, painting = pair
     guide = np.repeat([[[0.1]], [[0.9]]], 64, axis=0) * np.ones((1, 128, 3))

