@@ -153,6 +153,11 @@ def is_out_of_memory(problem: BaseException) -> bool:
     )
 
 
+def steps_between_looks() -> int:
+    """How often to look at a loss while painting: on a GPU, every look is a wait for the device."""
+    return 10 if gpus() else 1
+
+
 def loss_noise(dtype: str) -> float:
     """What rounding may add to a loss that is computed in `dtype`, or take from it, as a share.
 

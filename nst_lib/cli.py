@@ -212,9 +212,9 @@ def _paint(options: argparse.Namespace) -> int:
     styles = [load_image(style, max_pixels=options.max_pixels) for style in names]
     if masked and len(options.styles) > 1:
         raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
-    masks = [load_mask(mask, max_pixels=options.max_pixels) for mask, _ in masked]
+    masks, mask_styles = [load_mask(mask, max_pixels=options.max_pixels) for mask, _ in masked], [s for _, s in masked]
     if masked and not options.resume:
-        settings["masks"] = regions(content, masks, [style for _, style in masked])
+        settings["masks"] = regions(content, masks, mask_styles)
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -226,7 +226,7 @@ def _paint(options: argparse.Namespace) -> int:
         if options.resume:
             painting = Painting.load(options.resume, settings.pop("weights", None))
             _check_settings(settings, painting, options.resume)
-            fitted = regions(painting.subject.content, masks, [style for _, style in masked]) if masked else None
+            fitted = regions(painting.subject.content, masks, mask_styles) if masked else None
             painting.subject.check_same(content, styles, fitted, options.resume)
         else:
             painting = Painting(content, styles, **settings)

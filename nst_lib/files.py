@@ -35,10 +35,7 @@ def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError)
     missing or read-only, disk full) is raised as `error`, with the path and what to do.
     """
     path, target = Path(path), Path(os.path.realpath(path))
-    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
-        with open(path, "wb") as file:
-            yield file
-        return
+    straight = os.path.exists(path) and not os.path.isfile(path)  # a pipe, or /dev/stdout; folders are refused below
     folder = path.parent
     if not os.path.isdir(folder):
         raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first, or choose another one.")
@@ -46,11 +43,13 @@ def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError)
         raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
     temporary = target.parent / f".nst-{secrets.token_hex(8)}.tmp"
     try:
-        with open(temporary, "xb") as file:
+        with open(path, "wb") if straight else open(temporary, "xb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
+            if not straight:
+                os.fsync(file.fileno())
+        if not straight:
+            os.replace(temporary, target)
     except OSError as problem:
         reason = problem.strerror or str(problem)
         raise error(f"cannot write {path}: {reason}. Free some space or choose another folder.") from problem

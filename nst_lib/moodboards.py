@@ -154,9 +154,8 @@ def palette(picture: np.ndarray, colors: int = 5) -> np.ndarray:
         SettingsError: if `colors` is no whole number from 1.
     """
     check_number("colors", colors, 1, whole=True)
-    small = (
-        picture.shape[0] * picture.shape[1] <= 96**2
-    )  # also the colours of many pictures in a row, none to be left out
+    # Of few pixels none is left out: the colours of many pictures may come in one long row.
+    small = picture.shape[0] * picture.shape[1] <= 96**2
     down, across = (1 if small else math.ceil(side / 96) for side in picture.shape[:2])
     pixels = to_oklab(picture[::down, ::across]).reshape(-1, 3) * ACCENT
     bins, inverse, counts = np.unique(np.round(pixels / BIN), axis=0, return_inverse=True, return_counts=True)

@@ -324,10 +324,8 @@ class Painting:
                 self._state = self.optimizer.restart(self._state)
             else:
                 scale = (shape[0] * shape[1]) / (old_shape[0] * old_shape[1])
-                if self.objective.tileable:
-                    enlarge = partial(enlarge_periodic, size=shape)
-                else:
-                    enlarge = partial(ops.image.resize, size=shape, interpolation="bicubic")
+                bicubic = partial(ops.image.resize, interpolation="bicubic")
+                enlarge = partial(enlarge_periodic if self.objective.tileable else bicubic, size=shape)
                 self._state = self.optimizer.resize(self._state, enlarge, scale)
         except Exception as problem:
             if not autodiff.is_out_of_memory(problem):
@@ -518,7 +516,7 @@ def stylize(
     """
     painting = Painting(content, styles, **settings)
     with tqdm(total=painting.steps, desc="painting", leave=False, disable=not progress) as bar:
-        for state in paint(painting, every=10 if autodiff.gpus() else 1):
+        for state in paint(painting, every=autodiff.steps_between_looks()):
             bar.update(state.step - bar.n)
             bar.set_postfix(loss=f"{state.loss:.3f}")
     return painting.picture

@@ -96,7 +96,7 @@ def _run(painting: "Painting", checkpoint: Path | None) -> "Iterator[PaintState]
 
     due = time.monotonic() + CHECKPOINT_SECONDS
     with progress_bar("measuring the pictures, compiling") as bar:
-        for state in paint(painting, every=10 if autodiff.gpus() else 1):
+        for state in paint(painting, every=autodiff.steps_between_looks()):
             text = _describe(state)
             bar.set_description_str(text, refresh=False)
             bar.update(round(1000 * state.seconds / max(state.seconds + state.eta, 1e-9)) - bar.n)

@@ -158,7 +158,6 @@ def test_photographs_of_any_kind_are_seen_as_load_image_sees_them(tmp_path):
     hidden[..., 0], hidden[:32, :, 3] = 255, 255  # red, and below that transparent
     for name, array in (("deep.png", deep), ("hidden.png", hidden)):
         Image.fromarray(array).save(tmp_path / name)
-        Photos(tmp_path, 1, 1)
     for photo, name in zip(Photos(tmp_path, 1, 1).photos, ("deep.png", "hidden.png"), strict=True):
         np.testing.assert_allclose(np.asarray(photo) / 255, load_image(tmp_path / name), atol=0.5 / 255)
 

@@ -10,7 +10,7 @@ if options.settings.get("backbone") == "vgg16":
     options.settings["weights"] = options.weights
 painting = nst_lib.Painting(content, style, size=max(content.shape), steps=options.steps, **options.settings)
 recorder = Recorder(options.out)
-for state in nst_lib.paint(painting, every=10 if autodiff.gpus() else 1):
+for state in nst_lib.paint(painting, every=autodiff.steps_between_looks()):
     if state.size == content.shape[:2] and (recorder.due(state.step) or painting.finished):
         recorder.keep(state.step, state.loss, painting.picture)
         recorder.kept[-1] = (state.seconds, *recorder.kept[-1][1:])  # without compiling, which the painting knows best
