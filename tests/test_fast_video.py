@@ -311,6 +311,16 @@ def test_pixels_that_are_not_square_stay_so(here, rotation, shape):
         assert film.streams.video[0].sample_aspect_ratio == shape
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links of Unix")
+def test_a_link_stays_and_what_it_points_to_is_replaced(here):
+    write_film("film.mp4", 3)
+    Path("elsewhere").mkdir()
+    Path("elsewhere/real.mp4").write_bytes(b"old")
+    Path("o.mp4").symlink_to("elsewhere/real.mp4")
+    paint("film.mp4")
+    assert Path("o.mp4").is_symlink() and len(read_frames("elsewhere/real.mp4")[0]) == 3
+
+
 def test_what_is_no_film_is_named(here):
     refuses(VideoError, "film.mp4 does not exist")
     Path("folder.mp4").mkdir()

@@ -89,7 +89,8 @@ def paint_video(
     if os.path.realpath(output) == os.path.realpath(source):
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
     check_writable(output, VideoError)
-    temporary = output.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
+    target = Path(os.path.realpath(output))  # a link stays, as in `atomic_write`
+    temporary = target.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
     report = VideoReport()
     try:
         with av.open(str(source)) as film, av.open(str(temporary), "w") as out:
@@ -99,7 +100,7 @@ def paint_video(
         if not report.frames:
             why = f" ({report.damage})" if report.damage else ""
             raise VideoError(f"{source} has no frame that can be read{why}. Copy or download it again.")
-        os.replace(temporary, output)
+        os.replace(temporary, target)
     except av.error.FFmpegError as problem:
         where = "be written" if report.frames else "be read"
         which = output if report.frames else source
