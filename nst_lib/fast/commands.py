@@ -141,7 +141,7 @@ def _add_train(commands: Any) -> None:
         "--style-weight",
         metavar="W",
         type=float,
-        help="how much the painting counts (default: 0.12, for --vector-only 0.1)",
+        help="how much the painting counts (default: 0.1; from `nothing` 0.12)",
     )
     add("--tv-weight", metavar="W", type=float, help="how much smoothness counts (default: 0.3)")
     add("--backbone", choices=("pocket", "vgg16", "vgg19"), help="the judge (default: $NST_BACKBONE, or pocket)")

@@ -29,12 +29,12 @@ from nst_lib.subject import resize_painting
 Tensor = Any
 
 STYLE_WEIGHT = 0.12  # the weight of 1 that balances a single picture would here stamp the painting on all of them
-VECTOR_STYLE_WEIGHT = 0.10  # with so few numbers, the network would otherwise pay for the style with content
+STARTED_STYLE_WEIGHT = 0.1  # in a short time, or with a vector's few numbers, a network pays for its style with content
 TV_WEIGHT = 0.3
 OVERSHOOT_WEIGHT = 10.0
 MINUTES = 15
 EPOCH, EPOCH_ON_GPU = 20, 200  # steps: some seconds, between which a training can be stopped
-RATE, STARTED_RATE, VECTOR_RATE = 2e-3, 1e-3, 1e-2
+RATE, VECTOR_RATE = 2e-3, 1e-2
 
 
 class StyleTrainer(keras.Model):
@@ -139,8 +139,8 @@ def train(
         minutes, steps: the budget: one of them (15 minutes by default). Steps are rounded up to whole epochs.
         start: a network to set out from, which takes a fraction of the time; None for one that knows nothing.
         vector_only: leave the network of `start` as it is, and learn the styles alone, so that they blend with its own.
-        style_weight, tv_weight: see `StyleTrainer.compute_loss`. The style's is 0.12 by default, and 0.1 for vectors only.
-        learning_rate: Adam's, at its peak; by default 0.002, 0.001 from `start`, 0.01 for vectors only.
+        style_weight, tv_weight: see `StyleTrainer.compute_loss`. The style's is 0.12 by default, 0.1 from `start`.
+        learning_rate: Adam's, at its peak; by default 0.002, and 0.01 for vectors only.
         batch: photographs in a step, on all devices together.
         crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 on; by default 176, which is cheap. Larger
             ones leave it more freedom where to put the style, as each is to have all of it.
@@ -164,7 +164,7 @@ def train(
             written, and the message says where it is instead.
     """
     if style_weight is None:
-        style_weight = VECTOR_STYLE_WEIGHT if vector_only else STYLE_WEIGHT
+        style_weight = STARTED_STYLE_WEIGHT if start else STYLE_WEIGHT
     _check_settings(
         paintings, minutes, steps, start, vector_only, learning_rate, batch, crop, style_weight, tv_weight, seed
     )
@@ -182,7 +182,7 @@ def train(
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
         )
         print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
-    peak = learning_rate or (VECTOR_RATE if vector_only else STARTED_RATE if start else RATE)
+    peak = learning_rate or (VECTOR_RATE if vector_only else RATE)
     settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
                 "crop": data.crop, "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
                 "photographs": len(data.photos), "checksum_of_the_paintings": _checksum(paintings.values()),
