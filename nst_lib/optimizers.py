@@ -128,7 +128,8 @@ class LBFGS:
         loss, aux, gradient = objective(state["x"])
         move = state["x"] - state["best"]
         slope = ops.minimum(_dot(state["gradient"], move), 0.0)  # the box can bend a move uphill
-        accepted = loss <= state["loss"] + self.noise * ops.abs(state["loss"]) + self.armijo * slope
+        rounding = self.noise * ops.abs(state["loss"]) if self.noise else 0.0  # not 0 x infinity, before the first step
+        accepted = loss <= state["loss"] + rounding + self.armijo * slope
         new = autodiff.choose(
             accepted,
             lambda: self._accept(state, loss, gradient, move),
