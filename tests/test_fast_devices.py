@@ -1,7 +1,6 @@
 """Training on several devices: two that the processor pretends to be, and two processes that meet on this machine."""
 
 import importlib.metadata
-import importlib.util
 import os
 import signal
 import socket
@@ -21,7 +20,7 @@ from nst_lib.fast.devices import VARIABLES, Meeting, joined, own_rows, plan_meet
 from nst_lib.fast.styles import StyleFile
 from nst_lib.images import crop_to_fit, load_image, save_image
 
-needs_jax = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs JAX: pip install jax")
+needs_jax = pytest.mark.skipif(keras.backend.backend() != "jax", reason="trains on JAX, in processes of its own")
 
 # `nst train` on the small scale of test_fast_training.py, with a checkpoint after every epoch. The environment says what
 # befalls it: another VERSION, death after the epoch DIES, a NaN in one photograph of the second epoch.
