@@ -622,15 +622,18 @@ def test_a_training_sets_out_from_a_trained_network(folder, paintings, unbroken)
     assert any(np.any(file.weights[name] != kernel) for name, kernel in unbroken.file.weights.items())
 
 
-def test_one_photograph_is_enough(folder, paintings, tmp_path, capsys):
+def test_one_photograph_is_enough(folder, paintings, tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(callbacks, "save_image", lambda picture, path: drawn.append(path))
     (tmp_path / "one.png").write_bytes((folder / "chelsea_cat.png").read_bytes())
     for name in ("bad.jpg", "worse.jpg"):
         (tmp_path / name).write_text("not a picture")
-    file = train(paintings, tmp_path, **SETTINGS | {"steps": EPOCH, "progress": None})
+    file = train(paintings, tmp_path, **SETTINGS | {"steps": EPOCH, "progress": None, "samples": "samples.png"})
     assert file.about["photographs"] == 1
     assert all(np.all(np.isfinite(array)) for array in [*file.weights.values(), *file.styles.values()])
     left_out = f"nst: left out 2 files that are no pictures, as {tmp_path / 'bad.jpg'}.\n"
-    assert capsys.readouterr().err == left_out  # and nothing of the training, as no minute has passed
+    assert capsys.readouterr().err == left_out  # and nothing of the training, as no minute has passed;
+    assert len(drawn) == 1  # samples are drawn at the end
 
 
 def test_of_very_many_photographs_some_are_taken(folder, paintings, at_once, monkeypatch, capsys):

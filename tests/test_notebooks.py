@@ -225,7 +225,7 @@ def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(gpu, path, notebook, 
 
 @pytest.mark.slow
 def test_runs_from_top_to_bottom_in_silence(solutions, monkeypatch):
-    """With them, all that its lesson runs."""
+    """A lesson's cells are all among those of its solutions."""
     path, notebook = solutions
     run(notebook, path.parent, monkeypatch)
     assert set(marks(notebook)) == {"✓"}

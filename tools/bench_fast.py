@@ -16,7 +16,7 @@ from bench_common import ROOT, peak_gigabytes, result, row, vgg16_file
 from bench_page import processor
 
 LONG = ("fast_train",)
-# What a quiet hour sees, in steps, so that it may run beside other work; at the weight of a network's first training.
+# What a quiet hour sees, in steps, so that it may run beside other work. Pinned, as what the shorter ones are measured by.
 HOUR = {"steps": 28_000, "style_weight": 0.12, "learning_rate": 1e-3}
 PHOTOGRAPHS = (
     "astronaut", "berlin_cathedral", "chelsea_cat", "chenonceau_castle", "china_temple", "coffee_cup", "kingfisher",
