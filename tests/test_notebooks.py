@@ -224,11 +224,9 @@ def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(gpu, path, notebook, 
 
 
 @pytest.mark.slow
-def test_runs_from_top_to_bottom_in_silence(solutions, monkeypatch):
-    """A lesson's cells are all among those of its solutions."""
-    path, notebook = solutions
+def test_runs_from_top_to_bottom_in_silence(path, notebook, monkeypatch):
     run(notebook, path.parent, monkeypatch)
-    assert set(marks(notebook)) == {"✓"}
+    assert set(marks(notebook)) == ({"✓"} if path in SOLUTIONS else {"…"})
     noise = [
         (cell.id, out.text) for cell in code_cells(notebook) for out in cell.outputs if out.get("name") == "stderr"
     ]
