@@ -4,7 +4,9 @@ processes at work together, on JAX.
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """
 
+import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -24,7 +26,8 @@ if ENGINE == "tensorflow":
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
         return tf.function(function, autograph=False, jit_compile=False)
 
-    choose = keras.ops.cond
+    choose, relu = keras.ops.cond, keras.ops.relu
+    max_pool = partial(keras.ops.max_pool, pool_size=2, strides=2)
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -43,6 +46,9 @@ elif ENGINE == "torch":
 
     OUT_OF_MEMORY = (torch.OutOfMemoryError,)
     COMPILES = torch.cuda.is_available()
+    RECORDING = threading.RLock()  # held while a graph is recorded or started
+    GRAPHS_MEMORY = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
+    relu, max_pool = keras.ops.relu, partial(keras.ops.max_pool, pool_size=2, strides=2)
 
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU. Traced anew for new
@@ -58,12 +64,60 @@ elif ENGINE == "torch":
         @torch.no_grad()
         def run(*arguments: Any) -> Any:
             kind = tuple((leaf.shape, leaf.dtype) for leaf in keras.tree.flatten(arguments))
-            if kind not in compiled:
-                apart = keras.tree.map_structure(torch.clone, arguments)  # a tensor given twice would count as one
-                compiled[kind] = torch.compile(make_fx(even)(*apart), dynamic=False)
-            return compiled[kind](*arguments)
+            with RECORDING:
+                if kind not in compiled:
+                    apart = keras.tree.map_structure(torch.clone, arguments)  # a tensor given twice would count as one
+                    compiled[kind] = torch.compile(_fold_constants(make_fx(even)(*apart)), dynamic=False)
+                    if torch.cuda.is_available():
+                        compiled[kind] = _record(compiled[kind], apart)
+                return compiled[kind](*arguments)
 
         return run
+
+    def _fold_constants(graph: Any) -> Any:
+        """A traced graph without the operations on constants alone: above all, it would copy numpy's arrays to the GPU, and
+        wait for that, every time. Their results are constants of the graph instead."""
+        known = {}
+        for node in graph.graph.nodes:
+            inputs = node.all_input_nodes
+            if node.op == "get_attr":
+                known[node] = getattr(graph, node.target)
+            elif node.op == "call_function" and inputs and all(value in known for value in inputs):
+                arguments, options = torch.fx.map_arg((node.args, node.kwargs), known.__getitem__)
+                known[node] = node.target(*arguments, **options)
+        for count, (node, value) in enumerate(known.items()):
+            if node.op == "call_function" and torch.is_tensor(value):
+                graph.register_buffer(f"folded_{count}", value)
+                with graph.graph.inserting_before(node):
+                    node.replace_all_uses_with(graph.graph.get_attr(f"folded_{count}"))
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        return graph
+
+    def _record(function: Callable, arguments: Any) -> Callable:
+        """A compiled function's kernels as a CUDA graph, started at once: to start its some two hundred one by one took three
+        times as long as they do. It works in memory of its own, which all graphs share, as only one runs at a time."""
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("high")  # tf32, as in convolutions, and as JAX does it
+        try:
+            aside = torch.cuda.Stream()
+            aside.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(aside):  # compile, and let the libraries prepare what may not be recorded
+                for _ in range(2):
+                    function(*arguments)
+            torch.cuda.current_stream().wait_stream(aside)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, pool=GRAPHS_MEMORY):
+                results = function(*arguments)
+        finally:
+            torch.set_float32_matmul_precision(before)
+
+        def replay(*new: Any) -> Any:
+            keras.tree.map_structure(torch.Tensor.copy_, arguments, new)
+            graph.replay()
+            return keras.tree.map_structure(torch.clone, results)
+
+        return replay
 
     def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
@@ -89,6 +143,7 @@ elif ENGINE == "torch":
 
 elif ENGINE == "jax":
     import jax
+    import jax.numpy as jnp
     from jax.experimental import multihost_utils
 
     OUT_OF_MEMORY = ()  # its errors differ in their words only
@@ -97,7 +152,25 @@ elif ENGINE == "jax":
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
         return jax.jit(function)
 
-    choose = keras.ops.cond
+    def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+        """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
+        if not gpus():
+            return keras.ops.cond(condition, yes, no)
+        return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes(), no())
+
+    @jax.custom_vjp
+    def relu(x: Any) -> Any:
+        """max(x, 0). JAX's own asks for x in its gradient; this one for the result alone, so that a convolution on a GPU
+        adds the bias and cuts off what is negative before it writes anything."""
+        return jnp.maximum(x, 0)
+
+    relu.defvjp(lambda x: (y := relu(x), y), lambda y, gradient: (jnp.where(y > 0, gradient, 0),))
+
+    def max_pool(x: Any) -> Any:
+        """(n, h, w, c), pooled by blocks of 2 x 2. The gradient of JAX's own scatters, which is slow."""
+        x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+        rows = jnp.maximum(x[:, ::2], x[:, 1::2])
+        return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""

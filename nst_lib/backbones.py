@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from nst_lib import autodiff
 from nst_lib.errors import SettingsError, check_choice
 from nst_lib.weights import ARCHITECTURES, find_weights, layer_shapes, read_weights
 
@@ -43,7 +44,7 @@ class Backbone:
             edge = "valid" if layer == "block1_conv1" and padding == "replicate" else "same"
             self._convolutions[layer] = _frozen(
                 keras.layers.Conv2D(
-                    arrays["kernel"].shape[-1], 3, padding=edge, activation="relu", name=layer, dtype=dtype
+                    arrays["kernel"].shape[-1], 3, padding=edge, activation=autodiff.relu, name=layer, dtype=dtype
                 ),
                 arrays["kernel"],
                 arrays["bias"],
@@ -101,7 +102,7 @@ class Backbone:
 
     def _pool(self, x: Tensor, before_block: int) -> Tensor:
         if self.pooling == "max":
-            return ops.max_pool(x, 2, strides=2)
+            return autodiff.max_pool(x)
         return ops.average_pool(x, 2, strides=2) * AVERAGE_POOLING_GAIN[before_block - 2]
 
     def check_layers(self, layers: Sequence[str]) -> None:

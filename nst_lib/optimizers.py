@@ -5,7 +5,7 @@ one evaluation a step. An optimiser keeps nothing itself; its state is a diction
 picture that the next step evaluates, `state["best"]` the one to show.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -121,6 +121,9 @@ class LBFGS:
             "steps": history,  # s_k = x_{k+1} - x_k, newest first
             "changes": history,  # y_k = g_{k+1} - g_k
             "curvatures": ops.zeros((self.memory,), "float32"),  # s_k . y_k; 0 marks an empty place
+            "inverse": ops.zeros(
+                (self.memory, self.memory), "float32"
+            ),  # of the triangle s_j . y_k, j not newer than k
         }
 
     def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
@@ -140,18 +143,15 @@ class LBFGS:
     def _accept(self, state: State, loss: Tensor, gradient: Tensor, move: Tensor) -> State:
         change = gradient - state["gradient"]
         curvature = _dot(move, change)
-        steps, changes, curvatures = autodiff.choose(
+        history = {name: state[name] for name in ("steps", "changes", "curvatures", "inverse")}
+        history = autodiff.choose(
             curvature > 1e-10 * _dot(change, change),  # positive, so that every direction points downhill
-            lambda: (
-                (move, *state["steps"][:-1]),
-                (change, *state["changes"][:-1]),
-                ops.concatenate([ops.reshape(curvature, (1,)), state["curvatures"][:-1]]),
-            ),
-            lambda: (state["steps"], state["changes"], state["curvatures"]),
+            lambda: self._remember(history, move, change, curvature),
+            lambda: history,
         )
         x = state["x"]
         held = ops.logical_or(ops.logical_and(x <= 0.0, gradient > 0.0), ops.logical_and(x >= 1.0, gradient < 0.0))
-        downhill = -self._times_inverse_hessian(ops.where(held, 0.0, gradient), steps, changes, curvatures)
+        downhill = -self._times_inverse_hessian(ops.where(held, 0.0, gradient), **history)
         direction = ops.where(held, 0.0, downhill)
         return {
             "x": ops.clip(x + direction, 0, 1),
@@ -160,29 +160,39 @@ class LBFGS:
             "gradient": gradient,
             "direction": direction,
             "length": ops.ones_like(state["length"]),
-            "steps": steps,
-            "changes": changes,
-            "curvatures": curvatures,
+            **history,
         }
 
-    def _times_inverse_hessian(self, gradient: Tensor, steps: tuple, changes: tuple, curvatures: Tensor) -> Tensor:
-        """The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4)."""
-        inverse = ops.where(curvatures > 0.0, 1.0 / ops.maximum(curvatures, 1e-30), 0.0)  # empty places do nothing
-        q, alphas = gradient, []
-        for k in range(self.memory):
-            alphas.append(inverse[k] * _dot(steps[k], q))
-            q = q - alphas[k] * changes[k]
-        known = curvatures[0] > 0.0
+    def _remember(self, history: dict[str, Any], move: Tensor, change: Tensor, curvature: Tensor) -> dict[str, Any]:
+        """The history with another pair, and without the oldest. The inverse of the larger triangle follows from that of the
+        smaller one, as it has one row more on top, which is 0 but for its first element."""
+        known = history["inverse"][:-1, :-1]
+        column = -ops.sum(known * _dots(history["steps"][:-1], change), axis=1) / curvature
+        top = ops.pad(ops.reshape(1.0 / curvature, (1, 1)), [(0, 0), (0, self.memory - 1)])
+        return {
+            "steps": (move, *history["steps"][:-1]),
+            "changes": (change, *history["changes"][:-1]),
+            "curvatures": ops.concatenate([ops.reshape(curvature, (1,)), history["curvatures"][:-1]]),
+            "inverse": ops.concatenate([top, ops.concatenate([column[:, None], known], axis=1)]),
+        }
+
+    def _times_inverse_hessian(
+        self, gradient: Tensor, steps: tuple, changes: tuple, curvatures: Tensor, inverse: Tensor
+    ) -> Tensor:
+        """The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4), in the compact form of Byrd,
+        Nocedal and Schnabel (1994): each loop solves a triangular system, whose inverse is known, so that a GPU need not do
+        one product after the other. Empty places have zeros there, and do nothing."""
+        alphas = ops.sum(inverse * _dots(steps, gradient), axis=1)
+        q = gradient - _sum(alphas, changes)
         if self.preconditioned:
-            q = precondition(q, self.periodic)
-            newton = curvatures[0] / (preconditioned_square(changes[0], self.periodic) + 1e-30)
+            q, square = precondition_with_square(q, changes[0], self.periodic)
         else:
-            newton = curvatures[0] / (_dot(changes[0], changes[0]) + 1e-30)
+            square = _dot(changes[0], changes[0])
+        newton = curvatures[0] / (square + 1e-30)
         cautious = self.first_move / (ops.max(ops.abs(q)) + 1e-30)
-        q = q * ops.where(known, newton, cautious)
-        for k in reversed(range(self.memory)):
-            q = q + steps[k] * (alphas[k] - inverse[k] * _dot(changes[k], q))
-        return q
+        q = q * ops.where(curvatures[0] > 0.0, newton, cautious)
+        rest = curvatures * alphas - _dots(changes, q)
+        return q + _sum(ops.sum(inverse * rest[:, None], axis=0), steps)
 
     def _shorten(self, state: State, loss: Tensor, slope: Tensor) -> State:
         """Go back to the best picture and try a shorter step: to the minimum of the parabola through what is known."""
@@ -193,8 +203,8 @@ class LBFGS:
         direction = ops.where(stuck, downhill, state["direction"])
         length = ops.where(stuck, 1.0, length)
         x = ops.clip(state["best"] + length * direction, 0, 1)
-        curvatures = ops.where(stuck, 0.0, state["curvatures"])
-        return state | {"x": x, "direction": direction, "length": length, "curvatures": curvatures}
+        forgotten = {name: ops.where(stuck, 0.0, state[name]) for name in ("curvatures", "inverse")}
+        return state | {"x": x, "direction": direction, "length": length} | forgotten
 
     def restart(self, state: State) -> State:
         """The state to go on from when the objective itself has changed: what was learnt of its curvature is void."""
@@ -212,23 +222,30 @@ def precondition(gradient: Tensor, periodic: bool = False) -> Tensor:
     A loss made of VGG activations is steep along medium frequencies of the luminance and flat along the low and the highest
     ones. Undoing this saves about a third of the evaluations. See `nst_lib.waves`.
     """
-    spectrum, curvature = _spectrum(gradient, periodic)
-    axes = ops.array(COLOUR_AXES, "float32")
-    return from_waves(ops.tensordot(axes, spectrum / curvature, 1), periodic)[None]
+    spectrum, curvature = _spectra([gradient], periodic)
+    return _from_spectrum(spectrum[0] / curvature, periodic)
 
 
-def preconditioned_square(gradient: Tensor, periodic: bool = False) -> Tensor:
-    """The product of a gradient (1, h, w, 3) and itself preconditioned, without the way back from its waves."""
-    spectrum, curvature = _spectrum(gradient, periodic)
-    return ops.sum(ops.square(spectrum) / curvature)
+def precondition_with_square(gradient: Tensor, change: Tensor, periodic: bool = False) -> tuple[Tensor, Tensor]:
+    """A gradient preconditioned, and the product, a scalar, of a gradient's `change` and itself preconditioned."""
+    (spectrum, changed), curvature = _spectra([gradient, change], periodic)
+    return _from_spectrum(spectrum / curvature, periodic), ops.sum(ops.square(changed) / curvature)
 
 
-def _spectrum(gradient: Tensor, periodic: bool) -> tuple[Tensor, Tensor]:
-    """A gradient's amplitudes (3, h, w) for each colour axis, and the usual curvature there."""
-    height, width = gradient.shape[1:3]
+def _spectra(gradients: Sequence[Tensor], periodic: bool) -> tuple[list[Tensor], Tensor]:
+    """The amplitudes (3, h, w) of gradients for each colour axis, and the usual curvature there."""
+    _, height, width, _ = gradients[0].shape
     axes = ops.array(COLOUR_AXES.T, "float32")
+    waves = to_waves(
+        ops.concatenate([gradient[0] for gradient in gradients], axis=-1), periodic
+    )  # a GPU likes large products
     curvature = ops.convert_to_tensor(_usual_curvature(height, width, periodic))
-    return ops.tensordot(axes, to_waves(gradient[0], periodic), 1), curvature
+    return [ops.tensordot(axes, part, 1) for part in ops.split(waves, len(gradients))], curvature
+
+
+def _from_spectrum(spectrum: Tensor, periodic: bool) -> Tensor:
+    axes = ops.array(COLOUR_AXES, "float32")
+    return from_waves(ops.tensordot(axes, spectrum, 1), periodic)[None]
 
 
 # Luminance, red-blue, green-magenta: orthonormal columns. Colours of natural pictures vary independently along them.
@@ -253,3 +270,12 @@ def _usual_curvature(height: int, width: int, periodic: bool) -> np.ndarray:
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     return ops.sum(a * b)
+
+
+def _dots(pictures: Sequence[Tensor], b: Tensor) -> Tensor:
+    """The products of pictures with one, (n,): of every row first, so that a GPU then sums them up in one go."""
+    return ops.sum(ops.stack([ops.sum(a * b, axis=(0, 2, 3)) for a in pictures]), axis=1)
+
+
+def _sum(weights: Tensor, pictures: Sequence[Tensor]) -> Tensor:
+    return sum(weights[k] * picture for k, picture in enumerate(pictures))

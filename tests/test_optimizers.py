@@ -11,7 +11,7 @@ from keras import ops
 from nst_lib import autodiff
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_target, relative_error, total_variation
-from nst_lib.optimizers import COLOUR_AXES, CURVATURE, FREQUENCIES, LBFGS, Adam, precondition, preconditioned_square
+from nst_lib.optimizers import COLOUR_AXES, CURVATURE, FREQUENCIES, LBFGS, Adam, precondition, precondition_with_square
 
 BOTH = pytest.mark.parametrize("preconditioned", [True, False])
 LAYERS = [CONTENT_LAYER, *STYLE_LAYERS]
@@ -145,7 +145,8 @@ def test_lbfgs_survives_wrong_curvature_and_never_leaves_the_box_or_gets_worse(p
         150,
     )
     best = [np.sum(height * np.sin(wave * state["best"] + phase)) for state in states]
-    assert all(after <= before + 1e-4 for before, after in pairwise(best))
+    least = 2e-6  # as a share: what counts as noise, 1e-6, and what rounding adds
+    assert all(after <= before + least * abs(before) for before, after in pairwise(best))
     assert best[-1] == pytest.approx(losses.min(), rel=1e-4)
     for state in states:
         for picture in state.values():
@@ -341,8 +342,12 @@ def test_the_preconditioner_divides_every_frequency_by_its_curvature():
     expected = scipy.fft.idctn(spectrum, axes=(0, 1), norm="ortho") @ COLOUR_AXES.T
     ours = precondition(tensor(gradient[None]))
     np.testing.assert_allclose(ops.convert_to_numpy(ours)[0], expected, atol=1e-4)
-    square = ops.convert_to_numpy(preconditioned_square(tensor(gradient[None])))
-    assert square == pytest.approx(np.sum(gradient * expected), rel=1e-4)
+    other = np.random.default_rng(1).normal(size=gradient.shape)
+    same, square = precondition_with_square(tensor(other[None]), tensor(gradient[None]))
+    assert ops.convert_to_numpy(square) == pytest.approx(np.sum(gradient * expected), rel=1e-4)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(same), ops.convert_to_numpy(precondition(tensor(other[None]))), atol=1e-5
+    )
 
 
 def test_the_preconditioner_is_symmetric_and_positive_definite():
