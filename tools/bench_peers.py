@@ -223,14 +223,14 @@ def peers() -> list[dict]:
 
 
 def compare_frames(
-    programs: dict[str, tuple[list[str], dict[str, str]]], size: tuple[int, int], place: str = ""
+    programs: dict[str, tuple[list[str], dict[str, str]]], size: tuple[int, int], place: str = "", turns: int = 5
 ) -> list[dict]:
     """Rows about programs, commands with their environments, that print the milliseconds of a frame of (width, height):
     "nst" beside each of the others, in turns."""
     width, height = size
     where = f"{place}, " if place else ""
     times: dict[str, list[float]] = {name: [] for name in programs}
-    for _ in range(1 if QUICK else 5):
+    for _ in range(1 if QUICK else turns):
         for name, (command, environment) in programs.items():
             words = [*command, str(width), str(height)]
             done = subprocess.run(words, capture_output=True, text=True, check=True, env=os.environ | environment)
