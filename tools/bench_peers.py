@@ -47,12 +47,24 @@ def run_peer(
 ) -> dict:
     """What a program of tools/peers writes for the task in `folder`: seconds, its own losses, and pictures."""
     out = folder / "out.npz"
-    command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, "--steps", str(steps)]
-    if settings:
-        command += ["--settings", json.dumps(settings)]
-    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
+    start(program, folder, out, python, environment, "--steps", str(steps), "--settings", json.dumps(settings))
     with np.load(out) as file:
         return dict(file)
+
+
+def run_ours(folder: Path, runs: Mapping[str, dict], environment: Mapping[str, str] = CALM) -> dict[str, dict]:
+    """The same of ours, by name: `runs` has the settings of a `Painting` each. One process paints them all."""
+    out, traces = folder / "ours", {}
+    start("gatys_ours.py", folder, out, sys.executable, environment, "--settings", json.dumps([*runs.values()]))
+    for number, name in enumerate(runs):
+        with np.load(f"{out}.{number}.npz") as file:
+            traces[name] = dict(file)
+    return traces
+
+
+def start(program: str, folder: Path, out: Path, python: str, environment: Mapping[str, str], *options: str) -> None:
+    command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, *options]
+    subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
 
 
 class Judge:
@@ -106,6 +118,7 @@ class Judge:
         layers = [f"block{block}_conv1" for block in range(1, 6)]
         weights = self.weights[method][1:] * 5 / 30
         settings = {"style_layer_weights": dict(zip(layers, weights.tolist(), strict=True)), **PLAIN}
+        settings["steps"] = OUR_STEPS[method]
         if method != TENSORFLOW:
             return settings
         # It is nearly all content: what a sketch adds to the photograph would have to be taken back, and L-BFGS levels off.
@@ -215,10 +228,8 @@ def peers() -> list[dict]:
             traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
         else:
             absent = [result(title(PYTORCH, place), None, None, "x", NO_PYTORCH)]
-        for method in [*traces, OURS]:
-            settings = judge.ours(method) | {"backbone": "vgg16"}
-            traces[f"nst, {method}"] = run_peer("gatys_ours.py", folder, OUR_STEPS[method], **settings)
-        traces["nst, pocket VGG"] = run_peer("gatys_ours.py", folder, POCKET_STEPS, **PLAIN)
+        runs = {f"nst, {method}": judge.ours(method) | {"backbone": "vgg16"} for method in [*traces, OURS]}
+        traces |= run_ours(folder, runs | {"nst, pocket VGG": PLAIN | {"steps": POCKET_STEPS}})
     return [*compare_traces(traces, judge, place, "benchmarks_peers"), *absent]
 
 
@@ -239,7 +250,7 @@ def compare_frames(
     rows = []
     for peer in (name for name in programs if name != "nst"):
         name = f"{where}one {width} x {height} frame: our time over that of {peer}"
-        detail = f"medians of turns: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
+        detail = f"medians: nst {medians['nst']:.1f} ms, {peer} {medians[peer]:.1f} ms"
         ratio = medians["nst"] / medians[peer]
         verdict = f"{1 / ratio:.1f} times as fast" if ratio < 1 else f"{ratio:.1f} times as slow"
         beside = {"unit": "ms", "times": {peer: medians[peer], "nst": medians["nst"]}}

@@ -1,4 +1,4 @@
-"""Gatys' method as `nst_lib` does it."""
+"""Gatys' method as `nst_lib` does it: once for each of the settings, a list, and into a file each."""
 
 from recorder import Recorder, read_task
 
@@ -6,12 +6,16 @@ import nst_lib
 from nst_lib import autodiff
 
 content, style, _, options = read_task()
-if options.settings.get("backbone") == "vgg16":
-    options.settings["weights"] = options.weights
-painting = nst_lib.Painting(content, style, size=max(content.shape), steps=options.steps, **options.settings)
-recorder = Recorder(options.out)
-for state in nst_lib.paint(painting, every=autodiff.steps_between_looks()):
-    if state.size == content.shape[:2] and (recorder.due(state.step) or painting.finished):
-        recorder.keep(state.step, state.loss, painting.picture)
-        recorder.kept[-1] = (state.seconds, *recorder.kept[-1][1:])  # without compiling, which the painting knows best
-recorder.write()
+for number, settings in enumerate(options.settings):
+    if settings.get("backbone") == "vgg16":
+        settings["weights"] = options.weights
+    painting = nst_lib.Painting(content, style, size=max(content.shape), **settings)
+    recorder = Recorder(f"{options.out}.{number}.npz")
+    for state in nst_lib.paint(painting, every=autodiff.steps_between_looks()):
+        if state.size == content.shape[:2] and (recorder.due(state.step) or painting.finished):
+            recorder.keep(state.step, state.loss, painting.picture)
+            recorder.kept[-1] = (
+                state.seconds,
+                *recorder.kept[-1][1:],
+            )  # without compiling, which the painting knows best
+    recorder.write()
