@@ -39,18 +39,19 @@ class Backbone:
         self.name, self.pooling, self.padding, self.dtype = name, pooling, padding, dtype
         self.layers = tuple(layer for layer in layer_shapes(name) if layer in weights)
         self._convolutions, self._heads = {}, {}
+        common = {"dtype": dtype, "kernel_initializer": "zeros"}  # JAX would compile random numbers for every shape
         for layer in self.layers:
             arrays = weights[layer]
             edge = "valid" if layer == "block1_conv1" and padding == "replicate" else "same"
             self._convolutions[layer] = _frozen(
                 keras.layers.Conv2D(
-                    arrays["kernel"].shape[-1], 3, padding=edge, activation=autodiff.relu, name=layer, dtype=dtype
+                    arrays["kernel"].shape[-1], 3, padding=edge, activation="relu", name=layer, **common
                 ),
                 arrays["kernel"],
                 arrays["bias"],
             )
             if "head" in arrays:
-                head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", dtype=dtype)
+                head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", **common)
                 self._heads[layer] = _frozen(head, arrays["head"])
 
     def __call__(self, pictures: Tensor, layers: Sequence[str], periodic: bool = False) -> dict[str, Tensor]:

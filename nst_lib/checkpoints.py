@@ -10,7 +10,7 @@ import numpy as np
 from nst_lib.errors import CheckpointError
 from nst_lib.files import DAMAGED, atomic_write
 
-VERSION = 1  # goes up when an older file can no longer be read
+VERSION = 2  # goes up when an older file can no longer be read
 
 
 def write(path: str | os.PathLike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> Path:

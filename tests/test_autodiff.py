@@ -62,12 +62,32 @@ def test_choose_in_a_compiled_function(condition, expected):
     assert float(compiled(ops.array(condition), ops.array(2.0))["y"][0]) == expected
 
 
-@pytest.mark.skipif(autodiff.ENGINE != "torch", reason="the other engines compile on a processor, too")
-@pytest.mark.parametrize("optimizer", [Adam(), LBFGS(memory=3)], ids=["adam", "lbfgs"])
-def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimizer):
-    """A whole step, traced as for a GPU. Compiling itself is left out, as it needs a compiler and half a minute."""
-    import torch
+@pytest.mark.parametrize("shape", [(2, 6, 8, 3), (1, 7, 5, 4)])
+def test_pooling_and_its_gradient_are_keras_own(shape):
+    x = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype("float32")
+    weights = ops.array(np.random.default_rng(1).random((shape[0], shape[1] // 2, shape[2] // 2, shape[3]), "float32"))
+    found, expected = (
+        autodiff.compile_function(
+            lambda x, pool=pool: autodiff.value_and_gradient(lambda x: (ops.sum(weights * pool(x)), pool(x)), x)[1:]
+        )(ops.array(x))
+        for pool in (autodiff.max_pool, lambda x: ops.max_pool(x, 2, strides=2))
+    )
+    for ours, keras_own in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(ours), ops.convert_to_numpy(keras_own))
 
+
+@pytest.mark.skipif(autodiff.ENGINE != "jax", reason="TensorFlow branches anywhere; PyTorch has a test of its own")
+def test_jax_paints_on_a_gpu_as_without(monkeypatch):
+    """There, both branches are computed, and one is chosen."""
+    step, start = style_step(LBFGS(memory=3))
+    branching = losses_of(step, start, 8)
+    monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])
+    step, start = style_step(LBFGS(memory=3))
+    np.testing.assert_allclose(losses_of(step, start, 8), branching, rtol=1e-4)
+
+
+def style_step(optimizer):
+    """A compiled step `state -> (state, loss)` of an optimiser on a style loss, and the state to start from."""
     random = np.random.default_rng(0)
     content, style = random.random((2, 48, 40, 3)).astype("float32")
     objective = Objective((CONTENT_LAYER,), STYLE_LAYERS, "gram")
@@ -75,23 +95,36 @@ def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimize
     targets = objective.targets(backbone, content, [style], [1.0])
     weights = objective.weight_vector(1.0, 1.0, 0.5, dict.fromkeys(STYLE_LAYERS, 1.0))
     evaluate = objective.on(backbone, smooth=True)
+    step = autodiff.compile_function(lambda s, w, t: optimizer.step(lambda x: evaluate(x, w, t), s))
+    # its x and its best are one tensor
+    return lambda state: step(state, weights, targets)[:2], optimizer.start(ops.array(content[None]))
 
-    def run(steps: int) -> list[float]:
-        step = autodiff.compile_function(lambda s, w, t: optimizer.step(lambda x: evaluate(x, w, t), s))
-        state, losses = optimizer.start(ops.array(content[None])), []  # its x and its best are one tensor
-        for _ in range(steps):
-            state, loss, _ = step(state, weights, targets)
-            losses.append(float(loss))
-        return losses
 
-    plain = run(8)
+def losses_of(step, state, steps: int) -> list[float]:
+    losses = []
+    for _ in range(steps):
+        state, loss = step(state)
+        losses.append(float(loss))
+    return losses
+
+
+@pytest.mark.skipif(autodiff.ENGINE != "torch", reason="the other engines compile on a processor, too")
+@pytest.mark.parametrize("optimizer", [Adam(), LBFGS(memory=3)], ids=["adam", "lbfgs"])
+def test_what_pytorch_compiles_for_a_gpu_paints_as_without(monkeypatch, optimizer):
+    """A whole step, traced as for a GPU. Compiling itself is left out, as it needs a compiler and half a minute."""
+    import torch
+
+    plain = losses_of(*style_step(optimizer), 8)
     graphs = []
     monkeypatch.setattr(autodiff, "COMPILES", True)
     monkeypatch.setattr(torch, "compile", lambda graph, **_: graphs.append(graph) or graph)
-    np.testing.assert_allclose(run(8), plain, rtol=1e-4)
+    np.testing.assert_allclose(losses_of(*style_step(optimizer), 8), plain, rtol=1e-4)
     assert len(graphs) == 1  # traced once, though the steps' pictures come back from it
     called = {str(node.target) for node in graphs[0].graph.nodes}
     assert not any("local_scalar" in name for name in called), called  # nothing waits for the device
+    computed = [node for node in graphs[0].graph.nodes if node.op == "call_function" and node.all_input_nodes]
+    for node in computed:  # nothing is done at every step that could be done once
+        assert any(value.op != "get_attr" for value in node.all_input_nodes), node
 
 
 def test_bfloat16_is_for_gpus_and_for_processors_that_are_fast_in_it(monkeypatch):

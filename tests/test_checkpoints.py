@@ -82,7 +82,7 @@ def test_other_files(tmp_path):
 def test_another_version(tmp_path):
     text = json.dumps({"version": 99}).encode()
     np.savez(tmp_path / "run.npz", header=np.frombuffer(text, dtype="uint8"))
-    with pytest.raises(CheckpointError, match=r"run\.npz is a checkpoint of version 99; this program reads version 1"):
+    with pytest.raises(CheckpointError, match=r"run\.npz is a checkpoint of version 99; this program reads version 2"):
         checkpoints.read(tmp_path / "run.npz")
 
 
