@@ -2,9 +2,9 @@
 
 They run on the Python that runs the benchmark, which needs JAX and PyTorch:
 
-    KERAS_BACKEND=jax python tools/bench.py gpu_step gpu_frame gpu_peers gpu_peers_fast
+    KERAS_BACKEND=jax python tools/bench.py gpu_step gpu_frame gpu_peers gpu_peers_fast gpu_precision
 
-Most of the time goes into compiling, some 20 seconds for each size and network: JAX_COMPILATION_CACHE_DIR=folder keeps it.
+Most of the time goes into compiling, 10 to 40 seconds for each size and network: JAX_COMPILATION_CACHE_DIR=folder keeps it.
 """
 
 import os
@@ -128,33 +128,43 @@ def frame_result(engine: str, there: float, whole: float, machine: str) -> dict:
     return result(name, there, 4.0, "ms", detail, machine=machine)
 
 
+JAX = {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 BFLOAT16, TF32, FULL = "bfloat16", "tf32", "full float32, on a processor"
+PEERS_SIZE = 64 if QUICK else 512
+PLACE = f"GPU, VGG16, {PEERS_SIZE} px"
 
 
 @row
 def gpu_peers() -> list[dict]:
-    """Time to equal loss on a GPU: both peers' methods in plain PyTorch, and ours in JAX. And what bfloat16 and tf32 cost."""
-    machine, size = gpu_name(), 64 if QUICK else 512
-    place, jax = f"GPU, VGG16, {size} px", {"KERAS_BACKEND": "jax", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    """Time to equal loss on a GPU: both peers' methods in plain PyTorch, and ours in JAX."""
+    machine = gpu_name()
     with tempfile.TemporaryDirectory() as name:
         folder, traces = Path(name), {}
-        judge = write_task(folder, size)
+        judge = write_task(folder, PEERS_SIZE)
         traces[TENSORFLOW] = run_peer("gatys_pytorch.py", folder, STEPS[TENSORFLOW], tutorial=True)
         traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH])
         runs = {f"nst, {method}": judge.ours(method) | {"backbone": "vgg16"} for method in (TENSORFLOW, PYTORCH, OURS)}
-        plain = runs[f"nst, {OURS}"] | {"sketch": False, "pyramid": 1}
-        precisions = {BFLOAT16: plain | {"precision": "bfloat16"}, TF32: plain | {"precision": "float32"}}
-        painted = run_ours(folder, runs | precisions, jax)
-        painted |= run_ours(folder, {FULL: precisions[TF32]}, jax | {"JAX_PLATFORMS": "cpu"})
-    rows = compare_traces(traces | {name: painted[name] for name in runs}, judge, place, "benchmarks_gpu")
-    ends = {name: judge.distances(painted[name]["pictures"][-1]) @ judge.weights[OURS] for name in (*precisions, FULL)}
-    rows += [precision_result(place, precision, ends[precision], ends[FULL]) for precision in precisions]
-    return [r | {"machine": machine} for r in rows]
+        traces |= run_ours(folder, runs, JAX)
+    return [r | {"machine": machine} for r in compare_traces(traces, judge, PLACE, "benchmarks_gpu")]
 
 
-def precision_result(place: str, precision: str, end: float, full: float) -> dict:
+@row
+def gpu_precision() -> list[dict]:
+    """What bfloat16 and tf32 cost in loss, beside a painting in full float32 on the processors beside the GPU."""
+    machine = gpu_name()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        judge = write_task(folder, PEERS_SIZE)
+        plain = judge.ours(OURS) | {"backbone": "vgg16", "sketch": False, "pyramid": 1}
+        runs = {BFLOAT16: plain | {"precision": "bfloat16"}, TF32: plain | {"precision": "float32"}}
+        painted = run_ours(folder, runs, JAX) | run_ours(folder, {FULL: runs[TF32]}, JAX | {"JAX_PLATFORMS": "cpu"})
+    ends = {name: judge.distances(trace["pictures"][-1]) @ judge.weights[OURS] for name, trace in painted.items()}
+    return [precision_result(precision, ends[precision], ends[FULL]) | {"machine": machine} for precision in runs]
+
+
+def precision_result(precision: str, end: float, full: float) -> dict:
     """The row of the losses at which a painting in `precision` and one in full float32 ended."""
-    name = f"{place}: content + 30 x style after {OUR_STEPS[OURS]} steps in {precision}, over that in {FULL}"
+    name = f"{PLACE}: content + 30 x style after {OUR_STEPS[OURS]} steps in {precision}, over that in {FULL}"
     return result(name, end / full, None, "x", f"from the photograph, judged in full float32: {end:.3f} and {full:.3f}")
 
 

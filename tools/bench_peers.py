@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -63,8 +64,12 @@ def run_ours(folder: Path, runs: Mapping[str, dict], environment: Mapping[str, s
 
 
 def start(program: str, folder: Path, out: Path, python: str, environment: Mapping[str, str], *options: str) -> None:
-    command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, *options]
+    command, started = (
+        [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, *options],
+        time.monotonic(),
+    )
     subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
+    print(f"  {program} took {time.monotonic() - started:.0f} s in all", file=sys.stderr, flush=True)
 
 
 class Judge:
