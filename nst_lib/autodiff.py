@@ -27,7 +27,7 @@ if ENGINE == "tensorflow":
         return tf.function(function, autograph=False, jit_compile=False)
 
     choose = keras.ops.cond
-    max_pool = partial(keras.ops.max_pool, pool_size=2, strides=2)
+    max_pool: Callable[[Any], Any] = partial(keras.ops.max_pool, pool_size=2, strides=2)
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -112,12 +112,12 @@ elif ENGINE == "torch":
         finally:
             torch.set_float32_matmul_precision(before)
 
-        def replay(*new: Any) -> Any:
+        # The graph knows where the function's constants lie, but does not keep them; so it is kept beside it.
+        def replay(*new: Any, kept: Any = function) -> Any:
             keras.tree.map_structure(torch.Tensor.copy_, arguments, new)
             graph.replay()
             return keras.tree.map_structure(torch.clone, results)
 
-        replay.reads = function  # its constants: the graph knows only where they lie, and does not keep them
         return replay
 
     def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:

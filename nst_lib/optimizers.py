@@ -21,8 +21,25 @@ State = dict[str, Any]
 Objective = Callable[[Tensor], tuple[Tensor, Any, Tensor]]
 
 
+class Optimizer:
+    """What both have in common: a step is an `update`, to be compiled, and what to `remember` of the state before."""
+
+    def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """Evaluate the objective at `state["x"]`. Returns the next state, the loss there, and the objective's `aux`."""
+        new, loss, aux = self.update(objective, state)
+        return self.remember(state, new), loss, aux
+
+    def update(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """The same, but that the state may lack what `remember` adds."""
+        raise NotImplementedError
+
+    def remember(self, state: State, new: State) -> State:
+        """The whole state after `state`, from what `update` made of it."""
+        return new
+
+
 @dataclass(frozen=True)
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma and Ba 2015) with the picture clipped to the box after every step, and averaged iterates.
 
     Attributes:
@@ -46,8 +63,8 @@ class Adam:
         zeros = ops.zeros_like(x)
         return {"x": x, "best": x, "mean": zeros, "square": zeros, "averaged": zeros, "count": ops.zeros((), "float32")}
 
-    def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
-        """Evaluate the objective at `state["x"]`. Returns the next state, the loss there, and the objective's `aux`."""
+    def update(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """A step (see `Optimizer`)."""
         loss, aux, gradient = objective(state["x"])
         count = state["count"] + 1.0
         mean = self.beta_1 * state["mean"] + (1 - self.beta_1) * gradient
@@ -75,7 +92,7 @@ class Adam:
 
 
 @dataclass(frozen=True)
-class LBFGS:
+class LBFGS(Optimizer):
     """Limited-memory BFGS (Nocedal 1980) with a projected, backtracking line search and a preconditioner.
 
     The last `memory` pairs of steps s and gradient changes y stand for the curvature; where they say nothing, a picture's
@@ -124,35 +141,63 @@ class LBFGS:
             "inverse": ops.zeros(
                 (self.memory, self.memory), "float32"
             ),  # of the triangle s_j . y_k, j not newer than k
+            "scale": nothing,  # of the inverse Hessian where no pair tells it, from the last one; 0 before the first
         }
 
-    def step(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
-        """Evaluate the objective at `state["x"]`. Returns the next state, the loss there, and the objective's `aux`."""
+    def update(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
+        """A step (see `Optimizer`). Of the history, the next state has the newest pair only."""
         loss, aux, gradient = objective(state["x"])
-        move = state["x"] - state["best"]
+        move, change = state["x"] - state["best"], gradient - state["gradient"]
         slope = ops.minimum(_dot(state["gradient"], move), 0.0)  # the box can bend a move uphill
         rounding = self.noise * ops.abs(state["loss"]) if self.noise else 0.0  # not 0 x infinity, before the first step
         accepted = loss <= state["loss"] + rounding + self.armijo * slope
+        curvature = _dot(move, change)
+        positive = curvature > 1e-10 * _dot(change, change)  # so that every direction points downhill
+        pair = [ops.where(ops.logical_and(accepted, positive), value, 0.0) for value in (move, change, curvature)]
+        history = self._history(state, *pair)
         new = autodiff.choose(
             accepted,
-            lambda: self._accept(state, loss, gradient, move),
-            lambda: self._shorten(state, loss, slope),
+            lambda: self._accept(state, history, loss, gradient),
+            lambda: self._shorten(state, history, loss, slope),
         )
-        return new, loss, aux
+        return new | {"steps": tuple(pair[:1]), "changes": tuple(pair[1:2])}, loss, aux
 
-    def _accept(self, state: State, loss: Tensor, gradient: Tensor, move: Tensor) -> State:
-        change = gradient - state["gradient"]
-        curvature = _dot(move, change)
-        history = {name: state[name] for name in ("steps", "changes", "curvatures", "inverse")}
-        history = autodiff.choose(
-            curvature > 1e-10 * _dot(change, change),  # positive, so that every direction points downhill
-            lambda: self._remember(history, move, change, curvature),
-            lambda: history,
-        )
-        x = state["x"]
+    def remember(self, state: State, new: State) -> State:
+        """Put the newest pair before the others of `state`: here, as a compiled function would copy what it only hands on."""
+        return new | {name: (*new[name], *state[name][:-1]) for name in ("steps", "changes")}
+
+    def _history(self, state: State, move: Tensor, change: Tensor, curvature: Tensor) -> State:
+        """A state's history with another pair, or a place left empty, and without the oldest. The inverse of the larger
+        triangle follows from that of the smaller one, as it has one row more on top, which is 0 but for its first element."""
+        known, inverse = state["inverse"][:-1, :-1], _inverse(curvature)
+        column = -inverse * ops.sum(known * _dots(state["steps"][:-1], change), axis=1)
+        top = ops.pad(ops.reshape(inverse, (1, 1)), [(0, 0), (0, self.memory - 1)])
+        return {
+            "steps": (move, *state["steps"][:-1]),
+            "changes": (change, *state["changes"][:-1]),
+            "curvatures": ops.concatenate([ops.reshape(curvature, (1,)), state["curvatures"][:-1]]),
+            "inverse": ops.concatenate([top, ops.concatenate([column[:, None], known], axis=1)]),
+        }
+
+    def _accept(self, state: State, history: State, loss: Tensor, gradient: Tensor) -> State:
+        """Go on from the picture just seen: the two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm
+        7.4), in the compact form of Byrd, Nocedal and Schnabel (1994). Each loop solves a triangular system, whose inverse is
+        known, so that a GPU need not do one product after the other. Empty places have zeros there, and do nothing."""
+        x, curvatures, inverse = state["x"], history["curvatures"], history["inverse"]
+        steps, changes = history["steps"], history["changes"]
         held = ops.logical_or(ops.logical_and(x <= 0.0, gradient > 0.0), ops.logical_and(x >= 1.0, gradient < 0.0))
-        downhill = -self._times_inverse_hessian(ops.where(held, 0.0, gradient), **history)
-        direction = ops.where(held, 0.0, downhill)
+        free = ops.where(held, 0.0, gradient)
+        alphas = ops.sum(inverse * _dots(steps, free), axis=1)
+        q = free - _sum(alphas, changes)
+        if self.preconditioned:
+            q, square = precondition_with_square(q, changes[0], self.periodic)
+        else:
+            square = _dot(changes[0], changes[0])
+        scale = ops.where(curvatures[0] > 0.0, curvatures[0] * _inverse(square), state["scale"])
+        q = q * ops.where(scale > 0.0, scale, self.first_move / (ops.max(ops.abs(q)) + 1e-30))
+        rest = curvatures * alphas - _dots(changes, q)
+        uphill = q + _sum(ops.sum(inverse * rest[:, None], axis=0), steps)
+        direction = ops.where(held, 0.0, -uphill)
         return {
             "x": ops.clip(x + direction, 0, 1),
             "best": x,
@@ -160,41 +205,12 @@ class LBFGS:
             "gradient": gradient,
             "direction": direction,
             "length": ops.ones_like(state["length"]),
-            **history,
+            "curvatures": curvatures,
+            "inverse": inverse,
+            "scale": scale,
         }
 
-    def _remember(self, history: dict[str, Any], move: Tensor, change: Tensor, curvature: Tensor) -> dict[str, Any]:
-        """The history with another pair, and without the oldest. The inverse of the larger triangle follows from that of the
-        smaller one, as it has one row more on top, which is 0 but for its first element."""
-        known = history["inverse"][:-1, :-1]
-        column = -ops.sum(known * _dots(history["steps"][:-1], change), axis=1) / curvature
-        top = ops.pad(ops.reshape(1.0 / curvature, (1, 1)), [(0, 0), (0, self.memory - 1)])
-        return {
-            "steps": (move, *history["steps"][:-1]),
-            "changes": (change, *history["changes"][:-1]),
-            "curvatures": ops.concatenate([ops.reshape(curvature, (1,)), history["curvatures"][:-1]]),
-            "inverse": ops.concatenate([top, ops.concatenate([column[:, None], known], axis=1)]),
-        }
-
-    def _times_inverse_hessian(
-        self, gradient: Tensor, steps: tuple, changes: tuple, curvatures: Tensor, inverse: Tensor
-    ) -> Tensor:
-        """The two-loop recursion (Nocedal and Wright, Numerical Optimization, algorithm 7.4), in the compact form of Byrd,
-        Nocedal and Schnabel (1994): each loop solves a triangular system, whose inverse is known, so that a GPU need not do
-        one product after the other. Empty places have zeros there, and do nothing."""
-        alphas = ops.sum(inverse * _dots(steps, gradient), axis=1)
-        q = gradient - _sum(alphas, changes)
-        if self.preconditioned:
-            q, square = precondition_with_square(q, changes[0], self.periodic)
-        else:
-            square = _dot(changes[0], changes[0])
-        newton = curvatures[0] / (square + 1e-30)
-        cautious = self.first_move / (ops.max(ops.abs(q)) + 1e-30)
-        q = q * ops.where(curvatures[0] > 0.0, newton, cautious)
-        rest = curvatures * alphas - _dots(changes, q)
-        return q + _sum(ops.sum(inverse * rest[:, None], axis=0), steps)
-
-    def _shorten(self, state: State, loss: Tensor, slope: Tensor) -> State:
+    def _shorten(self, state: State, history: State, loss: Tensor, slope: Tensor) -> State:
         """Go back to the best picture and try a shorter step: to the minimum of the parabola through what is known."""
         parabola = -slope / (2.0 * (loss - state["loss"] - slope) + 1e-30)
         length = state["length"] * ops.clip(ops.where(loss < float("inf"), parabola, 0.0), 0.1, 0.5)  # also after NaN
@@ -202,9 +218,17 @@ class LBFGS:
         downhill = -state["gradient"] * self.first_move / (ops.max(ops.abs(state["gradient"])) + 1e-30)
         direction = ops.where(stuck, downhill, state["direction"])
         length = ops.where(stuck, 1.0, length)
-        x = ops.clip(state["best"] + length * direction, 0, 1)
-        forgotten = {name: ops.where(stuck, 0.0, state[name]) for name in ("curvatures", "inverse")}
-        return state | {"x": x, "direction": direction, "length": length} | forgotten
+        return {
+            "x": ops.clip(state["best"] + length * direction, 0, 1),
+            "best": state["best"],
+            "loss": state["loss"],
+            "gradient": state["gradient"],
+            "direction": direction,
+            "length": length,
+            "curvatures": ops.where(stuck, 0.0, history["curvatures"]),
+            "inverse": ops.where(stuck, 0.0, history["inverse"]),
+            "scale": ops.where(stuck, 0.0, state["scale"]),
+        }
 
     def restart(self, state: State) -> State:
         """The state to go on from when the objective itself has changed: what was learnt of its curvature is void."""
@@ -270,6 +294,11 @@ def _usual_curvature(height: int, width: int, periodic: bool) -> np.ndarray:
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:
     return ops.sum(a * b)
+
+
+def _inverse(x: Tensor) -> Tensor:
+    """1 / x where x is positive, else 0."""
+    return ops.where(x > 0.0, 1.0 / ops.maximum(x, 1e-30), 0.0)
 
 
 def _dots(pictures: Sequence[Tensor], b: Tensor) -> Tensor:

@@ -28,7 +28,13 @@ def tensor(array):
 
 def step_of(optimizer, objective):
     """One step, compiled: from a state to the next and the loss."""
-    return autodiff.compile_function(lambda state: optimizer.step(objective, state)[:2])
+    update = autodiff.compile_function(lambda state: optimizer.update(objective, state)[:2])
+
+    def step(state):
+        new, loss = update(state)
+        return optimizer.remember(state, new), loss
+
+    return step
 
 
 def minimise(optimizer, function, x, steps):
