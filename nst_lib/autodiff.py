@@ -54,12 +54,14 @@ elif ENGINE == "torch":
         """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU. Traced anew for new
         shapes: `torch.compile` alone would stumble over Keras and over a gradient inside, so it is given the bare operations.
         """
-        if not COMPILES:
-            return torch.no_grad()(function)
-        compiled: dict[Any, Callable] = {}
 
-        def even(*arguments: Any) -> Any:  # with results laid out alike, or what takes them would be compiled anew
+        def even(*arguments: Any) -> Any:
+            """With results all laid out alike: what takes them would be compiled anew, or add up in another order."""
             return keras.tree.map_structure(torch.Tensor.contiguous, function(*arguments))
+
+        if not COMPILES:
+            return torch.no_grad()(even)
+        compiled: dict[Any, Callable] = {}
 
         @torch.no_grad()
         def run(*arguments: Any) -> Any:
