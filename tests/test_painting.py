@@ -50,7 +50,7 @@ def fifty_steps(pair, optimizer) -> tuple[Painting, list[PaintState]]:
     """From a noise whose way down is smooth. From some others, seed 1 for one, a pixel lets go of the edge of the box while
     its gradient is nearly 0: rounding decides when, and for a while losses differ by 1 % from one engine to the next.
     """
-    painting = make(pair, steps=50, optimizer=optimizer, init="noise", seed=3)
+    painting = make(pair, steps=50, optimizer=optimizer, init="noise", seed=10)
     return painting, run(painting)
 
 
@@ -60,13 +60,13 @@ def fifty(request, pair):
 
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
-    """Of L-BFGS, only the first twenty to 1e-3, and PyTorch's fifteen: it learns curvatures from differences of gradients,
-    where rounding counts. On an AMD processor all engines agree to 1e-6 for fifteen; on an Intel one, PyTorch's steps differ
-    by 1e-5 from the twelfth on, and by 1e-3 from the eighteenth. Then the difference grows to 1e-2.
+    """Of L-BFGS, only the first twenty to 1e-3, fifteen where the engine is not the one of the stored losses: it learns
+    curvatures from differences of gradients, where rounding counts. On an Intel processor PyTorch's agree with TensorFlow's to
+    1e-6 for twenty, JAX's for fourteen and to 1e-4 for twenty. Then the difference grows to 1e-2.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
-    alike = {"adam": 50, "lbfgs": 15 if autodiff.ENGINE == "torch" else 20}[optimizer]
+    alike = {"adam": 50, "lbfgs": 20 if autodiff.ENGINE == "tensorflow" else 15}[optimizer]
     np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
     np.testing.assert_allclose(losses, expected, rtol=3e-2)
 
