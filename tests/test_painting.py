@@ -61,8 +61,8 @@ def fifty(request, pair):
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
     """Of L-BFGS, only the first twenty to 1e-3, fifteen where the engine is not the one of the stored losses: it learns
-    curvatures from differences of gradients, where rounding counts. On an Intel processor PyTorch's agree with TensorFlow's to
-    1e-6 for twenty, JAX's for fourteen and to 1e-4 for twenty. Then the difference grows to 1e-2.
+    curvatures from differences of gradients, where rounding counts. On an Intel processor PyTorch's agree with TensorFlow's
+    to 1e-6 for twenty, JAX's for fourteen and to 1e-4 for twenty. Then the difference grows to 1e-2.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
