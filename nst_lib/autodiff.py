@@ -15,7 +15,13 @@ import numpy as np
 from nst_lib.hardware import has_fast_bfloat16
 
 ENGINE = keras.backend.backend()
+max_pool: Callable[[Any], Any] = partial(keras.ops.max_pool, pool_size=2, strides=2)  # JAX has its own
 OUT_OF_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "can't allocate memory")  # JAX's words, and PyTorch's on a processor
+
+
+def _choose_of_both(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
+    return keras.tree.map_structure(lambda a, b: keras.ops.where(condition, a, b), yes(), no())
+
 
 if ENGINE == "tensorflow":
     import tensorflow as tf
@@ -27,7 +33,6 @@ if ENGINE == "tensorflow":
         return tf.function(function, autograph=False, jit_compile=False)
 
     choose = keras.ops.cond
-    max_pool: Callable[[Any], Any] = partial(keras.ops.max_pool, pool_size=2, strides=2)
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -47,8 +52,7 @@ elif ENGINE == "torch":
     OUT_OF_MEMORY = (torch.OutOfMemoryError,)
     COMPILES = torch.cuda.is_available()
     RECORDING = threading.RLock()  # held while a graph is recorded or started
-    GRAPHS_MEMORY = torch.cuda.graph_pool_handle() if torch.cuda.is_available() else None
-    max_pool = partial(keras.ops.max_pool, pool_size=2, strides=2)
+    GRAPHS_MEMORY = torch.cuda.graph_pool_handle() if COMPILES else None
 
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled where there is a GPU. Traced anew for new
@@ -70,7 +74,7 @@ elif ENGINE == "torch":
                 if kind not in compiled:
                     apart = keras.tree.map_structure(torch.clone, arguments)  # a tensor given twice would count as one
                     compiled[kind] = torch.compile(_fold_constants(make_fx(even)(*apart)), dynamic=False)
-                    if torch.cuda.is_available():
+                    if GRAPHS_MEMORY:
                         compiled[kind] = _record(compiled[kind], apart)
                 return compiled[kind](*arguments)
 
@@ -126,7 +130,7 @@ elif ENGINE == "torch":
         """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
         if not COMPILES:
             return yes() if condition else no()
-        return keras.tree.map_structure(lambda a, b: torch.where(condition, a, b), yes(), no())
+        return _choose_of_both(condition, yes, no)
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
@@ -159,7 +163,7 @@ elif ENGINE == "jax":
         """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
         if not gpus():
             return keras.ops.cond(condition, yes, no)
-        return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes(), no())
+        return _choose_of_both(condition, yes, no)
 
     def max_pool(x: Any) -> Any:
         """(n, h, w, c), pooled by blocks of 2 x 2; of equals, the first has the gradient. JAX's own scatters that, slowly: a

@@ -29,6 +29,18 @@ class Optimizer:
         new, loss, aux = self.update(objective, state)
         return self.remember(state, new), loss, aux
 
+    def compile(self, objective: Callable[..., tuple[Tensor, Any, Tensor]]) -> Callable[..., tuple[State, Tensor, Any]]:
+        """`step` as a compiled `(state, *arguments) -> (state, loss, aux)`, for an `objective(x, *arguments)`."""
+        update = autodiff.compile_function(
+            lambda state, *arguments: self.update(lambda x: objective(x, *arguments), state)
+        )
+
+        def step(state: State, *arguments: Any) -> tuple[State, Tensor, Any]:
+            new, loss, aux = update(state, *arguments)
+            return self.remember(state, new), loss, aux
+
+        return step
+
     def update(self, objective: Objective, state: State) -> tuple[State, Tensor, Any]:
         """The same, but that the state may lack what `remember` adds."""
         raise NotImplementedError
@@ -138,9 +150,7 @@ class LBFGS(Optimizer):
             "steps": history,  # s_k = x_{k+1} - x_k, newest first
             "changes": history,  # y_k = g_{k+1} - g_k
             "curvatures": ops.zeros((self.memory,), "float32"),  # s_k . y_k; 0 marks an empty place
-            "inverse": ops.zeros(
-                (self.memory, self.memory), "float32"
-            ),  # of the triangle s_j . y_k, j not newer than k
+            "inverse": ops.zeros((self.memory, self.memory)),  # of the triangle s_j . y_k, j not newer than k
             "scale": nothing,  # of the inverse Hessian where no pair tells it, from the last one; 0 before the first
         }
 
@@ -153,28 +163,28 @@ class LBFGS(Optimizer):
         accepted = loss <= state["loss"] + rounding + self.armijo * slope
         curvature = _dot(move, change)
         positive = curvature > 1e-10 * _dot(change, change)  # so that every direction points downhill
-        pair = [ops.where(ops.logical_and(accepted, positive), value, 0.0) for value in (move, change, curvature)]
-        history = self._history(state, *pair)
+        taken = ops.logical_and(accepted, positive)  # or its place is left empty
+        move, change, curvature = (ops.where(taken, value, 0.0) for value in (move, change, curvature))
+        pair = {"steps": (move,), "changes": (change,)}
+        history = self.remember(state, pair | self._triangle(state, change, curvature))
         new = autodiff.choose(
             accepted,
             lambda: self._accept(state, history, loss, gradient),
             lambda: self._shorten(state, history, loss, slope),
         )
-        return new | {"steps": tuple(pair[:1]), "changes": tuple(pair[1:2])}, loss, aux
+        return new | pair, loss, aux
 
     def remember(self, state: State, new: State) -> State:
         """Put the newest pair before the others of `state`: here, as a compiled function would copy what it only hands on."""
         return new | {name: (*new[name], *state[name][:-1]) for name in ("steps", "changes")}
 
-    def _history(self, state: State, move: Tensor, change: Tensor, curvature: Tensor) -> State:
-        """A state's history with another pair, or a place left empty, and without the oldest. The inverse of the larger
-        triangle follows from that of the smaller one, as it has one row more on top, which is 0 but for its first element."""
+    def _triangle(self, state: State, change: Tensor, curvature: Tensor) -> State:
+        """The products s_k . y_k and the inverse of the triangle with another pair and without the oldest. The inverse of the
+        larger one follows from that of the smaller, as it has one row more on top, which is 0 but for its first element."""
         known, inverse = state["inverse"][:-1, :-1], _inverse(curvature)
         column = -inverse * ops.sum(known * _dots(state["steps"][:-1], change), axis=1)
         top = ops.pad(ops.reshape(inverse, (1, 1)), [(0, 0), (0, self.memory - 1)])
         return {
-            "steps": (move, *state["steps"][:-1]),
-            "changes": (change, *state["changes"][:-1]),
             "curvatures": ops.concatenate([ops.reshape(curvature, (1,)), state["curvatures"][:-1]]),
             "inverse": ops.concatenate([top, ops.concatenate([column[:, None], known], axis=1)]),
         }
@@ -260,9 +270,8 @@ def _spectra(gradients: Sequence[Tensor], periodic: bool) -> tuple[list[Tensor],
     """The amplitudes (3, h, w) of gradients for each colour axis, and the usual curvature there."""
     _, height, width, _ = gradients[0].shape
     axes = ops.array(COLOUR_AXES.T, "float32")
-    waves = to_waves(
-        ops.concatenate([gradient[0] for gradient in gradients], axis=-1), periodic
-    )  # a GPU likes large products
+    together = ops.concatenate([gradient[0] for gradient in gradients], axis=-1)  # a GPU likes large products
+    waves = to_waves(together, periodic)
     curvature = ops.convert_to_tensor(_usual_curvature(height, width, periodic))
     return [ops.tensordot(axes, part, 1) for part in ops.split(waves, len(gradients))], curvature
 

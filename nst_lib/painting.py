@@ -471,16 +471,7 @@ def compile_step(
     optimizer: Adam | LBFGS, objective: Objective, backbone: Backbone, smooth: bool, shape: tuple[int, int]
 ) -> Callable[[Any, Any, Any], tuple[Any, Any, Any]]:
     """A compiled `(state, weights, targets) -> (state, loss, parts)` for pictures of one shape."""
-    evaluate = objective.on(backbone, smooth)
-    update = autodiff.compile_function(
-        lambda state, weights, targets: optimizer.update(lambda x: evaluate(x, weights, targets), state)
-    )
-
-    def step(state: Any, weights: Any, targets: Any) -> tuple[Any, Any, Any]:
-        new, loss, parts = update(state, weights, targets)
-        return optimizer.remember(state, new), loss, parts
-
-    return step
+    return optimizer.compile(objective.on(backbone, smooth))
 
 
 _tiled_objective = lru_cache(maxsize=4)(TiledObjective)

@@ -96,8 +96,7 @@ def style_step(optimizer):
     backbone = load_backbone("pocket", padding="replicate")
     targets = objective.targets(backbone, content, [style], [1.0])
     weights = objective.weight_vector(1.0, 1.0, 0.5, dict.fromkeys(STYLE_LAYERS, 1.0))
-    evaluate = objective.on(backbone, smooth=True)
-    step = autodiff.compile_function(lambda s, w, t: optimizer.step(lambda x: evaluate(x, w, t), s))
+    step = optimizer.compile(objective.on(backbone, smooth=True))
     # its x and its best are one tensor
     return lambda state: step(state, weights, targets)[:2], optimizer.start(ops.array(content[None]))
 

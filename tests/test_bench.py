@@ -117,7 +117,7 @@ def test_the_judge_counts_the_peers_losses_as_they_do_themselves(tmp_path):
         np.testing.assert_array_equal(trace["pictures"][0].round(4), pictures["content"].round(4))
         judged = np.array([judge.distances(picture) @ judge.weights[peer] for picture in trace["pictures"]])
         np.testing.assert_allclose(judged / judged[0], trace["losses"] / trace["losses"][0], rtol=1e-3, err_msg=peer)
-        settings = judge.ours(peer) | {"backbone": "vgg16", "sketch": False, "precision": "float32", "steps": 2}
+        settings = judge.ours(peer) | {"sketch": False, "precision": "float32", "steps": 2}
         ours = bench_peers.run_ours(tmp_path, {"ours": settings})["ours"]
         np.testing.assert_allclose(ours["losses"][0], judged[0], rtol=1e-3, err_msg=peer)
 

@@ -28,13 +28,8 @@ def tensor(array):
 
 def step_of(optimizer, objective):
     """One step, compiled: from a state to the next and the loss."""
-    update = autodiff.compile_function(lambda state: optimizer.update(objective, state)[:2])
-
-    def step(state):
-        new, loss = update(state)
-        return optimizer.remember(state, new), loss
-
-    return step
+    step = optimizer.compile(objective)
+    return lambda state: step(state)[:2]
 
 
 def minimise(optimizer, function, x, steps):

@@ -143,7 +143,7 @@ def gpu_peers() -> list[dict]:
         judge = write_task(folder, PEERS_SIZE)
         traces[TENSORFLOW] = run_peer("gatys_pytorch.py", folder, STEPS[TENSORFLOW], tutorial=True)
         traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH])
-        runs = {f"nst, {method}": judge.ours(method) | {"backbone": "vgg16"} for method in (TENSORFLOW, PYTORCH, OURS)}
+        runs = {f"nst, {method}": judge.ours(method) for method in (TENSORFLOW, PYTORCH, OURS)}
         traces |= run_ours(folder, runs, JAX)
     return [r | {"machine": machine} for r in compare_traces(traces, judge, PLACE, "benchmarks_gpu")]
 
@@ -155,7 +155,7 @@ def gpu_precision() -> list[dict]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         judge = write_task(folder, PEERS_SIZE)
-        plain = judge.ours(OURS) | {"backbone": "vgg16", "sketch": False, "pyramid": 1}
+        plain = judge.ours(OURS) | {"sketch": False, "pyramid": 1}
         runs = {BFLOAT16: plain | {"precision": "bfloat16"}, TF32: plain | {"precision": "float32"}}
         painted = run_ours(folder, runs, JAX) | run_ours(folder, {FULL: runs[TF32]}, JAX | {"JAX_PLATFORMS": "cpu"})
     ends = {name: judge.distances(trace["pictures"][-1]) @ judge.weights[OURS] for name, trace in painted.items()}

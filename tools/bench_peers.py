@@ -64,10 +64,8 @@ def run_ours(folder: Path, runs: Mapping[str, dict], environment: Mapping[str, s
 
 
 def start(program: str, folder: Path, out: Path, python: str, environment: Mapping[str, str], *options: str) -> None:
-    command, started = (
-        [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, *options],
-        time.monotonic(),
-    )
+    command = [python, PEERS / program, folder / "pair.npz", folder / "vgg16.npz", out, *options]
+    started = time.monotonic()
     subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | environment)
     print(f"  {program} took {time.monotonic() - started:.0f} s in all", file=sys.stderr, flush=True)
 
@@ -123,7 +121,7 @@ class Judge:
         layers = [f"block{block}_conv1" for block in range(1, 6)]
         weights = self.weights[method][1:] * 5 / 30
         settings = {"style_layer_weights": dict(zip(layers, weights.tolist(), strict=True)), **PLAIN}
-        settings["steps"] = OUR_STEPS[method]
+        settings |= {"backbone": "vgg16", "steps": OUR_STEPS[method]}
         if method != TENSORFLOW:
             return settings
         # It is nearly all content: what a sketch adds to the photograph would have to be taken back, and L-BFGS levels off.
@@ -233,7 +231,7 @@ def peers() -> list[dict]:
             traces[PYTORCH] = run_peer("gatys_pytorch.py", folder, STEPS[PYTORCH], python)
         else:
             absent = [result(title(PYTORCH, place), None, None, "x", NO_PYTORCH)]
-        runs = {f"nst, {method}": judge.ours(method) | {"backbone": "vgg16"} for method in [*traces, OURS]}
+        runs = {f"nst, {method}": judge.ours(method) for method in [*traces, OURS]}
         traces |= run_ours(folder, runs | {"nst, pocket VGG": PLAIN | {"steps": POCKET_STEPS}})
     return [*compare_traces(traces, judge, place, "benchmarks_peers"), *absent]
 

@@ -14,8 +14,6 @@ for number, settings in enumerate(options.settings):
     for state in nst_lib.paint(painting, every=autodiff.steps_between_looks()):
         if state.size == content.shape[:2] and (recorder.due(state.step) or painting.finished):
             recorder.keep(state.step, state.loss, painting.picture)
-            recorder.kept[-1] = (
-                state.seconds,
-                *recorder.kept[-1][1:],
-            )  # without compiling, which the painting knows best
+            # Without compiling, which the painting knows best.
+            recorder.kept[-1] = (state.seconds, *recorder.kept[-1][1:])
     recorder.write()
