@@ -72,11 +72,15 @@ AXES = tuple(field.name for field in fields(Variant))
 
 @dataclass(frozen=True)
 class Tile:
-    """A place on the sheet: its number, from 1; how it is to be painted; and the picture (h, w, 3), or None before that."""
+    """A place on the sheet: its number, from 1; how it is to be painted; and the picture (h, w, 3), or None before that.
+
+    Where there cannot be one, `problem` says why.
+    """
 
     number: int
     variant: Variant
     picture: np.ndarray | None = None
+    problem: str = ""
 
 
 def explore(
@@ -113,12 +117,12 @@ def explore(
     several paintings the four weights alone.
 
     Returns:
-        The tiles, in reading order of `draw_sheet`.
+        The tiles, in reading order of `draw_sheet`. One whose loss is not a number any more has a `problem` for a picture.
 
     Raises:
         PictureError: for what is no picture, or too long and thin for the size.
         SettingsError: for settings out of range, no paintings, or more than 64 tiles.
-        NSTError: if a loss is not a number any more.
+        NSTError: if no tile's loss stays a number.
     """
     paintings = [paintings] if isinstance(paintings, np.ndarray) else list(paintings)
     tiles = plan_tiles(len(paintings), style_weights, style_scales, layers, seeds)
@@ -153,18 +157,22 @@ def explore(
             if variant.seed is not None:
                 x = np.random.default_rng(variant.seed).uniform(size=start.shape).astype("float32")
             state = optimizer.start(ops.convert_to_tensor(x[None]))
-            for _ in range(steps):
+            while done < (i + 1) * steps:
                 if should_stop and should_stop():
                     return tiles
                 state, loss, _ = step(state, weights, targets[key])
-                if not np.isfinite(ops.convert_to_numpy(loss)):
-                    phrases = ", ".join(variant.describe(AXES))
-                    raise NSTError(f"the loss is not a number any more: {phrases}. Try smaller weights.")
-                done += 1
-                bar.update()
+                lost = not np.isfinite(ops.convert_to_numpy(loss))
+                done = (i + 1) * steps if lost else done + 1
+                bar.update(done - bar.n)
                 if on_step:
                     on_step(done, total)
-            tiles[i] = replace(tile, picture=np.clip(ops.convert_to_numpy(state["best"])[0], 0, 1))
+            if lost:
+                phrases = ", ".join(variant.describe(AXES))
+                tiles[i] = replace(tile, problem=f"the loss is not a number any more: {phrases}. Try smaller weights.")
+            else:
+                tiles[i] = replace(tile, picture=np.clip(ops.convert_to_numpy(state["best"])[0], 0, 1))
+    if all(tile.problem for tile in tiles):
+        raise NSTError(tiles[0].problem)
     return tiles
 
 

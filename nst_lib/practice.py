@@ -159,12 +159,15 @@ def _explore(options: argparse.Namespace) -> int:
     with atomic_write(text, SettingsError) as file:
         file.write(("\n".join(lines) + "\n").encode())
     print("\n".join(lines))
+    lost = [tile for tile in tiles if tile.problem]
+    for tile in lost:
+        print(f"nst: tile {tile.number} is empty: {tile.problem}", file=sys.stderr)
     if signals:
         left = f"{len(painted)} of {len(tiles)} tiles"
         print(f"nst: stopped after {left}. The sheet so far is {output}, the commands {text}.", file=sys.stderr)
         return 128 + signals[0]
-    print(f"{output}: {len(tiles)} tiles in {time.perf_counter() - began:.1f} s; the commands above are in {text}")
-    return 0
+    print(f"{output}: {len(painted)} of {len(tiles)} tiles in {time.perf_counter() - began:.1f} s; the commands above are in {text}")
+    return 1 if lost else 0
 
 
 def _moodboard(options: argparse.Namespace) -> int:

@@ -121,9 +121,21 @@ def test_bad_pictures_are_refused(pair):
         explore(np.zeros((40, 400, 3), "float32"), pair[1], size=64)
 
 
-def test_a_loss_that_is_no_number_is_said(pair):
+def test_a_loss_that_is_no_number_is_said_and_costs_its_tile_alone(pair):
     with pytest.raises(NSTError, match=r"style weight 1e\+38.*smaller weights"):
         explore(*pair, style_weights=[1e38], size=64, steps=3, progress=False)
+    told = []
+    lost, painted = explore(
+        *pair,
+        style_weights=[1e38, 1],
+        size=64,
+        steps=3,
+        progress=False,
+        on_step=lambda *numbers: told.append(numbers),
+    )
+    assert "style weight 1e+38" in lost.problem and lost.picture is None
+    assert painted.picture is not None and not painted.problem
+    assert told == [(3, 6), (4, 6), (5, 6), (6, 6)]
 
 
 # The sheet
@@ -227,6 +239,14 @@ def test_ctrl_c_leaves_the_sheet_so_far(nst, here, monkeypatch):
     )
     assert result.code == 130 and "1 of 2 tiles" in result.err
     assert load_image("s.png").shape[1] > 128 and len(Path("s.txt").read_text().splitlines()) == 2
+
+
+def test_a_tile_that_cannot_be_painted_does_not_cost_the_others(nst, here):
+    result = nst("explore", "my photo.png", "wave.png", "--style-weight", 1e38, 1, "--size", 64, "--steps", 2,
+                 "-o", "s.png")  # fmt: skip
+    assert result.code == 1 and "nst: tile 1 is empty: the loss is not a number any more" in result.err
+    assert load_image("s.png").shape[1] > 128 and Path("s.txt").read_text().startswith("# 2: style weight 1,")
+    assert "1 of 2 tiles in" in result.out
 
 
 def test_mistakes_on_the_command_line(nst, here):
