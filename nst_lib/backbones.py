@@ -53,6 +53,8 @@ class Backbone:
             if "head" in arrays:
                 head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", **common)
                 self._heads[layer] = _frozen(head, arrays["head"])
+        variables = [v for part in (*self._convolutions.values(), *self._heads.values()) for v in part.variables]
+        self._see = autodiff.run_as_one(self._activations, variables)
 
     def __call__(self, pictures: Tensor, layers: Sequence[str], periodic: bool = False) -> dict[str, Tensor]:
         """The activations of `layers`, after their ReLU; nothing deeper than the deepest of them is computed.
@@ -74,6 +76,9 @@ class Backbone:
         x = ops.convert_to_tensor(pictures, dtype="float32")
         if len(x.shape) == 3:
             x = x[None]
+        return self._see(x, tuple(layers), periodic)
+
+    def _activations(self, x: Tensor, layers: tuple[str, ...], periodic: bool) -> dict[str, Tensor]:
         x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
         if self.padding == "replicate" and not periodic:
             x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again

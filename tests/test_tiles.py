@@ -64,7 +64,8 @@ def test_loss_and_gradient_are_those_of_the_whole_picture(pocket, masked):
     weights = objective.weight_vector(1.0, 1.0, 0.5, dict.fromkeys(STYLE_LAYERS, 1.0))
     x = ops.convert_to_tensor(picture(211, 330, 3)[None])
     arguments = content, paintings, [0.3, 0.7], masks if masked else None
-    loss, parts, gradient = objective.on(pocket, True)(x, weights, objective.targets(pocket, *arguments))
+    whole = autodiff.compile_function(objective.on(pocket, True))
+    loss, parts, gradient = whole(x, weights, objective.targets(pocket, *arguments))
     tiled = TiledObjective(objective, pocket, True, 64)
     targets = tiled.targets(*arguments)
     assert len(targets["pieces"]) > 4
