@@ -53,10 +53,9 @@ endif
 
 # Two processes: much of a test is Python at work on one core. In a browser, one thing at a time.
 test: $(VENV)/.dev ## every test: the library's, the browser's, the notebooks'
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser --ignore tests/test_notebooks.py
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser
 	$(VENV)/bin/python -m pytest tests/browser
-	$(VENV)/bin/python -m pytest -n 2 tests/test_notebooks.py
-	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest -n 2 --dist loadfile --nbval notebooks
+	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest -n 2 --dist loadfile -p tests.nbval_strict --nbval notebooks
 
 test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, without TensorFlow
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/browser

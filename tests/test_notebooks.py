@@ -1,7 +1,4 @@
-"""The notebooks: as committed (small, executed, nobody's paths, no dead links) and as run by somebody else.
-
-`pytest --nbval notebooks` runs them as well; each of the two sees errors that the other does not.
-"""
+"""The notebooks as committed: small, executed, nobody's paths, no dead links. What runs them is in nbval_strict.py."""
 
 import json
 import os
@@ -22,13 +19,13 @@ pytest.importorskip("jupytext", reason="notebooks are made with jupytext, of the
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 from make_notebooks import make_lesson, make_solutions, read_source  # noqa: E402
+from nbval_strict import marks  # noqa: E402
 
 from nst_lib.engine import start_engine  # noqa: E402
 
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks/solutions").glob("[0-9]*.ipynb"))
 SIZE_LIMIT = 400_000  # bytes, so that GitHub shows them
-BUDGET = "0.1"  # of the steps: this checks that notebooks run, not that they are pretty
 MACHINE_PATHS = re.compile(r"(?<![\w.~-])/(?:work|root|home|Users|tmp|mnt|usr|opt)/\w|[A-Z]:\\\\Users")
 CREDITS = {  # of the photographs whose licence asks for them
     "china_temple": "danielbuechele, CC BY 2.0; modified",
@@ -60,15 +57,13 @@ def solutions(request):
     return request.param, nbformat.read(request.param, as_version=4)
 
 
-def marks(notebook):
-    """What the checks printed: the first character of each line that a cell with a check wrote."""
+def check_marks(notebook):
+    """What the checks printed: see `marks`."""
     return [
-        line[0]
+        mark
         for cell in code_cells(notebook)
         if re.search(r"^check\.", cell.source, re.MULTILINE)
-        for output in cell.outputs
-        for line in output.get("text", "").splitlines()
-        if line[:1] in "…✗✓"
+        for mark in marks(cell.outputs)
     ]
 
 
@@ -78,14 +73,6 @@ def code_cells(notebook):
 
 def cell_named(notebook, name):
     return next(cell for cell in notebook.cells if cell.id == name)
-
-
-def run(notebook, folder, monkeypatch):
-    """Run a notebook as Jupyter does, which unlike nbval shows in the cells what C++ libraries log."""
-    monkeypatch.setenv("NST_BUDGET", BUDGET)
-    monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
-    resources = {"metadata": {"path": str(folder)}}
-    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
 
 
 def test_every_source_has_its_notebooks():
@@ -108,8 +95,8 @@ def test_committed_notebooks_are_those_of_their_source(lesson):
 def test_checks_wait_in_the_lesson_and_pass_in_the_solutions(lesson):
     path, notebook = lesson
     answered = nbformat.read(ROOT / "notebooks/solutions" / path.name, as_version=4)
-    assert set(marks(notebook)) == {"…"} and set(marks(answered)) == {"✓"}
-    assert len(marks(notebook)) == len(marks(answered)) >= 4
+    assert set(check_marks(notebook)) == {"…"} and set(check_marks(answered)) == {"✓"}
+    assert len(check_marks(notebook)) == len(check_marks(answered)) >= 4
 
 
 def test_photographers_are_named(path, notebook):
@@ -224,16 +211,6 @@ def test_set_up_on_colab_leaves_numpy_and_the_engine_alone(gpu, path, notebook, 
 
 
 @pytest.mark.slow
-def test_runs_from_top_to_bottom_in_silence(path, notebook, monkeypatch):
-    run(notebook, path.parent, monkeypatch)
-    assert set(marks(notebook)) == ({"✓"} if path in SOLUTIONS else {"…"})
-    noise = [
-        (cell.id, out.text) for cell in code_cells(notebook) for out in cell.outputs if out.get("name") == "stderr"
-    ]
-    assert not noise
-
-
-@pytest.mark.slow
 def test_upload_takes_pictures_and_names_what_is_none(monkeypatch):
     """A reader without a mouse: the panel is given files as the browser would."""
     path = ROOT / "notebooks/00_start_here.ipynb"
@@ -254,7 +231,9 @@ print(json.dumps([bundled, send("<b>.jpg", b"no picture"), send("cut.png", good[
 """
     wanted = [cell for cell in notebook.cells if cell.id in ("set-up", "pictures", "upload")]
     notebook.cells = [*wanted, nbformat.v4.new_code_cell(tried, id="tried")]
-    run(notebook, path.parent, monkeypatch)
+    monkeypatch.setenv("NST_BUDGET", "0.1")
+    resources = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     bundled, text, cut, good = json.loads(notebook.cells[-1].outputs[-1].text)
     assert "&lt;b&gt;.jpg is not a picture of a known kind" in text[0] and text[1] == bundled
     assert "cut.png" in cut[0] and "Not this one" in cut[0] and cut[1] == bundled
