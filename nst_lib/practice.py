@@ -166,9 +166,8 @@ def _explore(options: argparse.Namespace) -> int:
         left = f"{len(painted)} of {len(tiles)} tiles"
         print(f"nst: stopped after {left}. The sheet so far is {output}, the commands {text}.", file=sys.stderr)
         return 128 + signals[0]
-    print(
-        f"{output}: {len(painted)} of {len(tiles)} tiles in {time.perf_counter() - began:.1f} s; the commands above are in {text}"
-    )
+    taken = time.perf_counter() - began
+    print(f"{output}: {len(painted)} of {len(tiles)} tiles in {taken:.1f} s; the commands above are in {text}")
     return 1 if lost else 0
 
 
