@@ -1,4 +1,4 @@
-"""`pytest -p tests.nbval_strict --nbval notebooks`: checks must pass, and in silence, also where output is not compared."""
+"""`pytest -p tests.nbval_strict --nbval notebooks`: what is not compared must pass its checks, too, and in silence."""
 
 import os
 import re
