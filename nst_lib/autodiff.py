@@ -180,9 +180,9 @@ elif ENGINE == "jax":
         return value, aux, gradient
 
     def run_as_one(function: Callable, variables: Sequence[Any]) -> Callable:
-        """`function(x, *settings)` of a tensor and of what can be hashed, which reads Keras' `variables`: compiled unless what is
-        around it is. JAX would compile each of its operations apart for every new shape, which takes six times as long. The
-        variables are handed in, as they would be constants in each of what is compiled.
+        """`function(x, *settings)` of a tensor and of what can be hashed, which reads Keras' `variables`. It is compiled
+        unless it is called by what is: JAX would compile its every operation apart for every new shape, which takes six times
+        as long. The variables are handed in, as they would be constants in each of what is compiled.
         """
 
         @partial(jax.jit, static_argnums=2)
