@@ -23,12 +23,15 @@ def pytest_runtest_call(item):
     result = yield
     noise = "".join(output.text for output in item.test_outputs if output.get("name") == "stderr")
     assert not noise, f"written to stderr by the cell\n{item.cell.source}\n\n{noise}"
-    if re.search(r"^check\.", item.cell.source, re.MULTILINE):
-        assert marks(item.test_outputs) == marks(item.cell.outputs), f"by the cell\n{item.cell.source}"
+    assert marks(item.cell, item.test_outputs) == marks(item.cell, item.cell.outputs), (
+        f"by the cell\n{item.cell.source}"
+    )
     return result
 
 
-def marks(outputs):
-    """What the checks printed: the first character of each line."""
+def marks(cell, outputs):
+    """What the checks of a cell printed: the first character of each line; nothing if it has none."""
+    if not re.search(r"^check\.", cell.source, re.MULTILINE):
+        return []
     text = "".join(output.get("text", "") for output in outputs)
     return [line[0] for line in text.splitlines() if line.startswith(("…", "✗", "✓"))]
