@@ -64,7 +64,10 @@ def recolor(painting: np.ndarray, content: np.ndarray, color: str) -> np.ndarray
 
 
 def keep_colors(pastiche: np.ndarray, content: np.ndarray) -> np.ndarray:
-    """The pastiche's lightness with the photograph's colours: luminance transfer (Gatys et al. 2017, section 5.2).
+    """The pastiche's lightness with the photograph's colours.
+
+    After the luminance transfer of Gatys et al. 2017, section 5, which paints the lightness alone; here it is taken from a
+    picture that was painted in full colour.
 
     Args:
         pastiche: (h, w, 3) in [0, 1].
@@ -76,7 +79,7 @@ def keep_colors(pastiche: np.ndarray, content: np.ndarray) -> np.ndarray:
 
 
 def match_colors(painting: np.ndarray, content: np.ndarray, method: str = "linear") -> np.ndarray:
-    """The painting with the photograph's palette, to be painted from (Gatys et al. 2017, section 5.1).
+    """The painting with the photograph's palette, to be painted from (colour matching: Gatys et al. 2017, section 5).
 
     Args:
         painting, content: pictures (h, w, 3) in [0, 1], of any sizes.

@@ -16,6 +16,7 @@ from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator
 from PIL import Image as Pillow
 
 from nst_lib.errors import SettingsError, check_number
@@ -122,12 +123,13 @@ def _show(
             left += height * aspect + GAP
         bottom = top + height
     right = max(left + w for left, _, w, _ in boxes)
+    # Where one title is too long for its picture, all are smaller, rather than run into their neighbours.
+    fontsize = min(10, *(1.25 * w / max(len(title), 1) for title, (_, _, w, _) in zip(titles, boxes, strict=True)))
     figure = Figure(figsize=(right / DPI, bottom / DPI), dpi=DPI, facecolor="white")
     for picture, title, (left, top, w, h) in zip(pictures, titles, boxes, strict=True):
         axes = figure.add_axes((left / right, 1 - (top + h) / bottom, w / right, h / bottom))
         axes.imshow(picture, aspect="auto", **({"interpolation": "lanczos"} | scale))
         axes.set_axis_off()
-        fontsize = min(10, 1.25 * w / max(len(title), 1))  # long titles shrink, rather than run into their neighbour
         axes.set_title(title, fontsize=fontsize, color=COLORS["total"], loc="left", pad=6)
     return finish(figure, alt or "Pictures: " + "; ".join(filter(None, titles)), kind)
 
@@ -161,8 +163,9 @@ def show_boxes(
         if number < len(labels):
             over = top * width / picture.shape[1] > 16  # pixels: room for the label above the box, which it would hide
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
-            axes.text(max(left, 0), max(top, 0), labels[number], color=color, fontsize=9, fontweight="bold", bbox=box,
-                      va="bottom" if over else "top")  # fmt: skip
+            inside = 0 if over else 5 * picture.shape[1] / width
+            axes.text(max(left, 0) + inside, max(top, 0) + inside, labels[number], color=color, fontsize=9,
+                      fontweight="bold", bbox=box, va="bottom" if over else "top")  # fmt: skip
     axes.set(xlim=(0, picture.shape[1]), ylim=(picture.shape[0], 0))
     axes.set_axis_off()
     return finish(figure, alt, "jpeg")
@@ -237,6 +240,8 @@ def plot_curves(
         color = COLORS.get(name, OTHERS[number % len(OTHERS)])
         dashes = DASHES.get(name, OTHER_DASHES[number % len(OTHER_DASHES)])
         axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=name, marker="o" if markers else None)
+    if all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):  # steps, calls: there is no half of one
+        axes.xaxis.get_major_locator().set_params(integer=True)
     if log:
         _log_scale(axes)
     if len(curves) > 1:
@@ -304,6 +309,9 @@ def finish(figure: Figure, alt: str, kind: str = "png") -> Image:
 
 def _log_scale(axes: Axes) -> None:
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 100 * low:  # hardly a power of ten in it, or none
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("")
 

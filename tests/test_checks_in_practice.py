@@ -110,6 +110,9 @@ def test_limit_palette(capsys, function, sentence):
     assert sentence in said(capsys, check.limit_palette, function)
 
 
+KNOWN = (*check.FREE, "all rights reserved", "CC BY-ND 4.0", "CC BY-NC-ND 4.0", "found on the web", "", None)
+
+
 def right_credit(title, author, licence):
     if licence not in check.FREE:
         raise ValueError("ask")
@@ -129,6 +132,10 @@ def right_credit(title, author, licence):
         (lambda *parts: right_credit(*parts).replace("R. Michetti", "a friend"), "does not say 'R. Michetti'"),
         (lambda *parts: right_credit(*parts) if parts[2] else fails(), "ValueError was asked for"),
         (lambda title, author, licence: right_credit(title, author, licence or "CC0"), "'' should raise"),
+        (
+            lambda *parts: right_credit(*parts) if parts[2] in KNOWN else "Cup, R. Michetti, modified",
+            "Agency' should raise",
+        ),
         (lambda *parts: None, "not NoneType"),
         (fails, "ZeroDivisionError"),
         (None, "function"),

@@ -5,6 +5,7 @@ import pytest
 
 from nst_lib import course, crop_to_fit, stylize
 from nst_lib.checks import start_here as check
+from nst_lib.metrics import score
 
 
 def said(capsys, function, *arguments):
@@ -20,6 +21,54 @@ def castles():
         church,
         *(stylize(castle, church, size=128, steps=40, init=init, progress=False) for init in ("content", "noise")),
     )
+
+
+def test_another_pair(capsys, castles):
+    castle, _, painted, _ = castles
+    assert "✓" in said(capsys, check.another_pair, 0.9 * course.photograph("chelsea_cat", 128), castle, painted)
+    assert "already" in said(capsys, check.another_pair, painted, castle, painted)
+    assert "chelsea_cat.jpg as it is" in said(
+        capsys, check.another_pair, course.photograph("chelsea_cat", 128), castle, painted
+    )
+    assert "hokusai_poppies.jpg as it is" in said(
+        capsys, check.another_pair, course.painting("hokusai_poppies"), castle, painted
+    )
+
+
+def test_between(capsys):
+    cat, kandinsky, wave = (
+        course.photograph("chelsea_cat", 128),
+        *(course.painting(name, 128) for name in ("kandinsky_composition_viii", "hokusai_great_wave")),
+    )
+    painted = {
+        weight: stylize(cat, kandinsky, size=128, steps=40, style_weight=weight, progress=False)
+        for weight in (0.1, 0.3, 1)
+    }
+    ends = [score(painted[weight], cat, kandinsky) for weight in (0.1, 1)]
+
+    def verdict(picture):
+        return said(capsys, check.between, picture, cat, kandinsky, *ends)
+
+    assert "✓" in verdict(painted[0.3])
+    assert "Too gentle" in verdict(cat)
+    assert "Too strong" in verdict(stylize(cat, kandinsky, size=128, steps=40, style_weight=5, progress=False))
+    after_another = stylize(cat, wave, size=128, steps=40, style_weight=0.3, progress=False)
+    assert "painted after him" in verdict(after_another)
+
+
+def test_two_teachers(capsys, castles):
+    castle, church, painted, _ = castles
+    wave = course.painting("hokusai_great_wave", 128)
+
+    def verdict(*paintings, **shares):
+        picture = stylize(castle, list(paintings), size=128, steps=40, progress=False, **shares)
+        return said(capsys, check.two_teachers, picture, castle, church, wave, painted)
+
+    assert "✓" in verdict(church, wave)
+    assert "✓" in verdict(church, wave, shares=[0.2, 0.8])
+    assert "✓" in verdict(church, wave, shares=[0.8, 0.2])
+    assert "second painting" in verdict(church)
+    assert "first painting" in verdict(wave)
 
 
 def test_from_nothing(capsys, castles):

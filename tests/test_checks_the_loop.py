@@ -92,6 +92,14 @@ def test_secant(verdict, answer, expected):
         (lambda losses: ..., "… Not answered"),
         (lambda losses: False, "✗ It does not stop"),
         (lambda losses: len(losses) > 30, "✗ It stops a run that still wins"),
+        (
+            lambda losses: len(losses) > 20 and losses[-1] > 0.99 * min(losses[:-20]),
+            "✗ It stops a run that still wins, for",
+        ),
+        (
+            lambda losses: len(losses) > 20 and min(losses[:-20]) - min(losses[-20:]) < 0.01,
+            "✗ It stops a run that still",
+        ),
         (lambda losses: 1, "✗ It should say True or False"),
         (lambda losses: losses[-1] > 0.99 * losses[-20], "✗ <lambda> raised IndexError"),
         (lambda losses: len(losses) > 20 and losses[-1] > 0.99 * losses[-21] and losses[-2] > losses[-1], "✗"),
@@ -104,6 +112,7 @@ def test_enough(verdict, answer, expected):
 
 def test_enough_says_when(verdict):
     assert "after" in verdict(rule, [1 + 0.9**k for k in range(200)], check=check.enough)
+    assert "20 steps of 60 still won 87.8%" in verdict(rule, [0.9**k for k in range(60)], check=check.enough)
     assert "not long enough" in verdict(rule, [2.0, 1.0], check=check.enough)
 
 

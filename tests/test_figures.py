@@ -65,6 +65,11 @@ def test_rows_have_as_many_pictures_as_asked_for(drawn):
     assert [axes.get_title(loc="left") for axes in figure.axes] == list("abcde")
 
 
+def test_titles_are_equally_large(drawn):
+    figures.show_pictures([BLACK, GREY, BLACK], ["x", "a title much longer than the picture below it is wide", "y"])
+    assert len({axes._left_title.get_fontsize() for axes in drawn[0].axes}) == 1
+
+
 def test_long_titles_stay_above_their_picture(drawn):
     figures.show_pictures([BLACK, GREY, BLACK], ["x", "a title much longer than the picture below it is wide", "y"])
     (figure,) = drawn
@@ -169,6 +174,15 @@ def test_curves_have_the_colours_of_the_course(drawn):
     (axes,) = drawn[0].axes
     assert [drawn_line.get_color() for drawn_line in axes.lines] == [figures.COLORS["style"], *figures.OTHERS[:2]]
     assert axes.get_yscale() == "log" and axes.get_legend() is not None
+
+
+def test_a_logarithmic_axis_can_be_read(drawn):
+    calls = range(1, 21), [350, *19 * [17]]
+    figures.plot_curves({"each call": calls}, xlabel="call", ylabel="milliseconds", log=True, alt="calls")
+    (axes,) = drawn[0].axes
+    low, high = axes.get_ylim()
+    assert {20, 50, 100, 200} <= {tick for tick in axes.get_yticks() if low <= tick <= high}
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
 
 
 def test_bars_stand_in_groups(drawn):

@@ -13,7 +13,7 @@ from nst_lib.textures import LEAST, seam
 
 MIXED = {"A": (3, "coarse"), "B": (0.1, "all"), "C": (3, "all"), "D": (0.1, "coarse")}
 FREE = ("CC0", "public domain", "CC BY 2.0", "CC BY 4.0", "CC BY-SA 4.0", "CC BY-NC 4.0")
-CLOSED = ("all rights reserved", "CC BY-ND 4.0", "CC BY-NC-ND 4.0", "found on the web", "", None)
+CLOSED = ("all rights reserved", "CC BY-ND 4.0", "CC BY-NC-ND 4.0", "found on the web", "", None, "© Agency", "ask me")
 
 
 def unlabelled(tiles: Sequence[Any]) -> list[np.ndarray]:

@@ -82,4 +82,4 @@ def steadiness(tried: Any) -> str:
     flickers = [value[0] for value in values.values()]
     expect(flickers == sorted(flickers, reverse=True), "Flicker should fall as `steady` rises: are the pairs in order?")
     expect(flickers[-1] < 0.9, "At 0.9 there is far less flicker than that: is it measured on the painted films?")
-    return f"From 1 down to {flickers[-1]:.2f} of the flicker; at 0.9 look for trails."
+    return f"From 1 down to {flickers[-1]:.2f} of the flicker. Where things move by themselves, 0.9 leaves trails."

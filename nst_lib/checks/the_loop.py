@@ -71,11 +71,14 @@ def enough(rule: Any, losses: list[float]) -> str:
     """A rule that says when to stop."""
     steep, level = [0.9**k for k in range(60)], [1 + 0.9**k for k in range(200)]
     trembling = [value * (1.05 if k % 3 else 1) for k, value in enumerate(level)]
+    small, jump = [1e-3 * value for value in steep], [*steep[:-1], 1.0]
     deaf = [1.0] * 5 + [0.5] + [1.0] * 40  # once, by luck, it was lower
     for series, right, problem in (
         ([], False, "Without any losses it should say False."),
         ([1.0] * 20, False, "With 20 losses there is nothing before the last 20: it should say False."),
         (steep, False, "It stops a run that still wins 10 % a step."),
+        (small, False, "It stops a run that still wins 10 % a step, but whose losses are small: a hundredth of what?"),
+        (jump, False, "It stops a run that still wins, for the sake of one step: compare the smallest values."),
         (level, True, "It does not stop a run that has won next to nothing for a hundred steps."),
         (trembling, True, "It lets a run go on that only trembles: compare the smallest values, not single ones."),
         (deaf, True, "It goes on although the lowest loss was long before the last 20."),
@@ -88,9 +91,12 @@ def enough(rule: Any, losses: list[float]) -> str:
 
 def _when(rule: Callable[[list[float]], bool], losses: list[float]) -> str:
     stopped = next((step for step in range(1, len(losses) + 1) if rule(losses[:step])), None)
-    return (
-        f"It would have stopped your run after {stopped} steps." if stopped else "Your run was not long enough for it."
-    )
+    if stopped:
+        return f"It would have stopped your run after {stopped} steps."
+    if len(losses) <= 20:
+        return "Your run was not long enough for it."
+    won = 1 - min(losses[-20:]) / min(losses[:-20])
+    return f"It would not have stopped your run yet, whose last 20 steps of {len(losses)} still won {won:.1%}."
 
 
 @exercise
