@@ -90,7 +90,8 @@ class Backbone:
                 if periodic:
                     rim = self._rim(layer)
                     x = wrapped(x, rim + self._eats_edge(layer))
-            x = self._convolutions[layer](x)
+            convolve = autodiff.convolve_colours if layer == self.layers[0] else keras.layers.Conv2D.__call__
+            x = convolve(self._convolutions[layer], x)
             if layer in layers:
                 seen = _without(rim, x)
                 activations[layer] = self._heads[layer](seen) if layer in self._heads else seen
@@ -156,7 +157,7 @@ def load_backbone(
     Args:
         name: "pocket" (built in), "vgg16" or "vgg19"; by default the environment's NST_BACKBONE, else "pocket".
         weights: a file in Keras' .h5 / .weights.h5 or in .npz format; by default the built-in or downloaded one.
-        pooling: "max", as trained, or "avg" (Gatys et al. 2015, section 2), rescaled so that activations keep their size.
+        pooling: "max", as trained, or "avg" (Gatys et al. 2015, "Methods"), rescaled so that activations keep their size.
         padding: of the first convolution: "zeros", as trained, or "replicate", which spares the picture a dark rim.
         dtype: of weights and activations: "float32" or "bfloat16".
 

@@ -1,6 +1,7 @@
 """What a painting will cost, before it starts: memory by a formula, which also says when to paint in tiles, and time by a
 trial of its pieces on this machine."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def estimate(painting: "Painting") -> Estimate:
     if painting.seconds is not None:
         seconds = painting.eta
     peak = max(level_bytes(level, level.tile, layers, painting.optimizer.pictures) for level in rest)
-    return Estimate(seconds, peak / 1e9, _tiling(last, last.tile, layers)[1])
+    return Estimate(max(0.0, seconds), peak / 1e9, _tiling(last, last.tile, layers)[1])
 
 
 def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, memory: float | None) -> None:
@@ -77,18 +78,19 @@ def choose_tiles(levels: Sequence[Level], layers: Sequence[str], pictures: int, 
     if memory is None and autodiff.gpus():
         return
     limit = (psutil.virtual_memory().available / 2) if memory is None else 1e9 * memory
+    least = 0.0
     for level in levels:
         for side in (None, *SIDES):
             level.tile = side
             if level_bytes(level, side, layers, pictures) <= limit:
                 break
         else:
-            if memory is not None:
-                least = level_bytes(level, level.tile, layers, pictures) / 1e9
-                raise SettingsError(
-                    f"{memory:g} GB are too little for {level.width} x {level.height}, which takes {least:.1f} GB in the "
-                    "smallest tiles. Allow as much, or choose a smaller size."
-                )
+            least = max(least, level_bytes(level, level.tile, layers, pictures))
+    if memory is not None and least:
+        raise SettingsError(
+            f"{memory:g} GB are too little for {levels[-1].width} x {levels[-1].height}, which takes "
+            f"{math.ceil(least / 1e8) / 10} GB in the smallest tiles. Allow as much, or choose a smaller size."
+        )
 
 
 def smaller_tile(level: Level, layers: Sequence[str]) -> int | None:

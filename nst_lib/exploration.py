@@ -23,8 +23,8 @@ from nst_lib.errors import NSTError, SettingsError, check_choice, check_number
 from nst_lib.images import MIN_SIDE, check_picture, resize, to_pil
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS
-from nst_lib.painting import compile_step
 from nst_lib.pyramid import plan_levels
+from nst_lib.stage import compile_step
 from nst_lib.subject import resize_painting
 
 MAX_TILES = 64

@@ -16,7 +16,7 @@ from IPython.display import Image
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from PIL import Image as Pillow
 
 from nst_lib.errors import SettingsError, check_number
@@ -241,7 +241,7 @@ def plot_curves(
         dashes = DASHES.get(name, OTHER_DASHES[number % len(OTHER_DASHES)])
         axes.plot(x, y, color=color, linestyle=dashes, linewidth=2.2, label=name, marker="o" if markers else None)
     if all(np.equal(np.mod(x, 1), 0).all() for x, _ in curves.values()):  # steps, calls: there is no half of one
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     if log:
         _log_scale(axes)
     if len(curves) > 1:

@@ -7,7 +7,7 @@ picture that the next step evaluates, `state["best"]` the one to show.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,14 @@ class Adam(Optimizer):
         """A step (see `Optimizer`)."""
         loss, aux, gradient = objective(state["x"])
         count = state["count"] + 1.0
-        mean = self.beta_1 * state["mean"] + (1 - self.beta_1) * gradient
-        square = self.beta_2 * state["square"] + (1 - self.beta_2) * gradient**2
+        usable = ops.isfinite(gradient)  # the others leave the picture as it was, and what is known of it
+        gradient = ops.where(usable, gradient, 0.0)
+        mean = ops.where(usable, self.beta_1 * state["mean"] + (1 - self.beta_1) * gradient, state["mean"])
+        square = ops.where(usable, self.beta_2 * state["square"] + (1 - self.beta_2) * gradient**2, state["square"])
         unbiased_mean = mean / (1 - self.beta_1**count)
         unbiased_square = square / (1 - self.beta_2**count)
-        x = ops.clip(state["x"] - self.learning_rate * unbiased_mean / (ops.sqrt(unbiased_square) + self.epsilon), 0, 1)
-        x = ops.where(x >= 0, x, state["x"])  # a gradient that is not a number leaves the picture as it was
+        moved = state["x"] - self.learning_rate * unbiased_mean / (ops.sqrt(unbiased_square) + self.epsilon)
+        x = ops.where(usable, ops.clip(moved, 0, 1), state["x"])
         averaged = self.average * state["averaged"] + (1 - self.average) * x
         best = averaged / (1 - self.average**count)
         new = {"x": x, "best": best, "mean": mean, "square": square, "averaged": averaged, "count": count}
@@ -293,7 +295,7 @@ CURVATURE = (
 )
 
 
-@cache
+@lru_cache(maxsize=8)
 def _usual_curvature(height: int, width: int, periodic: bool) -> np.ndarray:
     """CURVATURE at every frequency of a picture: (3, height, width)."""
     down, across = frequencies(height, periodic), frequencies(width, periodic)

@@ -5,9 +5,9 @@ the painting's style.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import lru_cache, partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,17 +18,17 @@ from keras import ops
 from tqdm.auto import tqdm
 
 from nst_lib import autodiff, checkpoints
-from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
+from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.color import COLORS
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice, check_number
-from nst_lib.estimate import choose_tiles, smaller_tile
+from nst_lib.estimate import choose_tiles
 from nst_lib.images import MIN_SIDE, check_picture, resize
 from nst_lib.losses import STYLE_LOSSES
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS, Adam
-from nst_lib.pyramid import Level, plan_levels
+from nst_lib.pyramid import plan_levels
+from nst_lib.stage import Stage, Timing
 from nst_lib.subject import Subject
-from nst_lib.tiles import TiledObjective
 from nst_lib.waves import enlarge_periodic
 
 LARGE = 2_000_000  # pixels: from here on, L-BFGS keeps half as many of its steps, each of which costs two pictures
@@ -43,7 +43,8 @@ class PaintState:
         step, steps: evaluations so far, and in all (None where seconds are the budget).
         size: height and width of the picture being worked on.
         loss: content_weight x content + 30 x style_weight x mean(style) + tv_weight x total_variation.
-        content, style, total_variation: the distances (see `nst_lib.losses`), the style's by layer.
+        content, style, total_variation: the distances (see `nst_lib.losses`), the style's by layer; the last is 0
+            where its weight is, as it is not computed then.
         contributions: what each of them adds to the loss, as it is weighted: "content", "total_variation", and the style
             layers. They sum to the loss.
         seconds, eta: spent optimising so far, and still to come; compiling and loading are not counted.
@@ -61,17 +62,6 @@ class PaintState:
     seconds: float
     eta: float
     backbone: str
-
-
-@dataclass
-class Timing:
-    """Seconds by phase: resizing and measuring the targets, compiling, and optimising."""
-
-    targets: float = 0.0
-    compile: float = 0.0
-    optimize: float = 0.0
-    level: float = field(default=0.0, repr=False)  # of `optimize`, those spent on the present level
-    level_steps: int = field(default=0, repr=False)
 
 
 def _check_weights(weights: Mapping[str, Any], style_layers: Sequence[str]) -> None:
@@ -172,7 +162,7 @@ class Painting:
         precision: str = "auto",
         memory: float | None = None,
     ):
-        styles = [styles] if isinstance(styles, np.ndarray) else list(styles)
+        paintings: list[Any] = [styles] if hasattr(styles, "__array__") else list(styles)
         check_choice("style loss", style_loss, STYLE_LOSSES)
         check_choice("optimizer", optimizer, ("lbfgs", "adam"))
         check_choice("precision", precision, ("auto", "float32", "bfloat16"))
@@ -186,13 +176,18 @@ class Painting:
         check_number("memory", 1 if memory is None else memory, least=0.1)
         check_number("style scale", style_scale, least=0.1)
         check_choice("color", color, COLORS)
-        self.subject = Subject(content, styles, size, shares, masks, style_scale, color)
+        self.subject = Subject(content, paintings, size, shares, masks, style_scale, color)
         if self.subject.masks is not None and (shares is not None or style_loss != "gram" or tileable):
             raise SettingsError("masks go with the style loss gram, and neither with shares nor with tileable.")
         self.steps = (steps or STEPS) if seconds is None else None
         self.seconds = seconds
-        self.content_layers, self.style_layers = list(content_layers), list(style_layers)
-        self.objective = Objective(tuple(content_layers), tuple(style_layers), style_loss, tileable)
+        for what, layers in (("content_layers", content_layers), ("style_layers", style_layers)):
+            if isinstance(layers, str):
+                raise SettingsError(f"{what} is {layers!r}: give a list of layers, as [{layers!r}].")
+        self.content_layers, self.style_layers = list(dict.fromkeys(content_layers)), list(dict.fromkeys(style_layers))
+        if not self.content_layers or not self.style_layers:
+            raise SettingsError("no layers given for the content or the style: name at least one for each.")
+        self.objective = Objective(tuple(self.content_layers), tuple(self.style_layers), style_loss, tileable)
         self.seed = seed
         dtype = autodiff.fastest_dtype() if precision == "auto" else precision
         if optimizer == "adam":
@@ -215,11 +210,6 @@ class Painting:
             "tv_weight": tv_weight,
             "style_layer_weights": dict.fromkeys(self.style_layers, 1.0) | dict(style_layer_weights or {}),
         }
-        for what, layers in (("content_layers", content_layers), ("style_layers", style_layers)):
-            if isinstance(layers, str):
-                raise SettingsError(f"{what} is {layers!r}: give a list of layers, as [{layers!r}].")
-        if not self.content_layers or not self.style_layers:
-            raise SettingsError("no layers given for the content or the style: name at least one for each.")
         _check_weights(self.loss_weights, self.style_layers)
         final = load_backbone(backbone, weights, pooling, padding, dtype)
         final.check_layers([*self.content_layers, *self.style_layers])
@@ -236,11 +226,11 @@ class Painting:
         elif memory is not None:
             raise SettingsError("a limit of memory goes with the style loss gram, and not with tileable.")
         self._assigning = threading.Lock()
-        self._targets: Any = None
         self._steered = False  # whether a weight was assigned since the last step
         self._on_device: tuple[Any, Any] = (None, None)  # weights of the loss, and the same for the device
-        self.level, self.step_count = 0, 0
+        self.step_count = 0
         self._loss: Any = None
+        self._go_to(0)
         self._state = self.optimizer.start(ops.convert_to_tensor(self._first_picture(init)[None]))
 
     def _first_picture(self, init: str | np.ndarray) -> np.ndarray:
@@ -258,58 +248,20 @@ class Painting:
         Raises:
             SettingsError: if the memory does not suffice, not even for the smallest tiles.
         """
-        self._make_fit(self._try_step)
+        self._turn()
+        given = self.loss_weights
+        if self._on_device[0] is not given:  # not at every step, which would wait for the device
+            self._on_device = given, self.objective.weight_vector(**given)
+        smooth = given["tv_weight"] > 0
+        self._state, self._loss, self._parts = self._stage.step(self._state, self._on_device[1], smooth)
         self.step_count += 1
         self.timing.level_steps += 1
-
-    def _try_step(self) -> None:
-        if self._targets is None:
-            self._prepare()
-        self._turn()
-        self._state, self._loss, self._parts = self._evaluate()
-
-    def _make_fit(self, work: Callable[[], None]) -> None:
-        """Do `work`; whenever the memory does not suffice for it, again with smaller tiles."""
-        while True:
-            try:
-                work()
-                return
-            except Exception as problem:
-                if not autodiff.is_out_of_memory(problem):
-                    raise
-                self._use_smaller_tiles(problem)  # and let go of `problem`, which holds what was allocated
-
-    def _use_smaller_tiles(self, problem: Exception) -> None:
-        level = self.levels[self.level]
-        side = smaller_tile(level, [*self.content_layers, *self.style_layers]) if self.objective.is_sum else None
-        if side is None:
-            even = ", even in the smallest tiles" if level.tile else ""
-            known = self.levels[self.level - 1] if self.level else None
-            fits = f"; {known.width} x {known.height} on {known.backbone.name} did fit" if known else ""
-            raise SettingsError(
-                f"the memory does not suffice for {level.width} x {level.height} on {level.backbone.name}{even}{fits}. "
-                "Choose a smaller size."
-            ) from problem
-        level.tile, self._targets = side, None
 
     def _turn(self) -> None:
         """After a weight was assigned, void what the optimiser has learnt of the loss."""
         if self._steered:
             self._steered = False
             self._state = self.optimizer.restart(self._state)
-
-    def _prepare(self) -> None:
-        """Measure the targets at the present size, and compile."""
-        started = time.perf_counter()
-        level = self.levels[self.level]
-        content, paintings, masks = self.subject.at(level.height, level.width)
-        measure = self._tiled(level).targets if level.tile else partial(self.objective.targets, level.backbone)
-        self._targets = measure(content, paintings, self.subject.shares, masks)
-        self.timing.targets += time.perf_counter() - started
-        started = time.perf_counter()
-        if not level.tile:
-            ops.convert_to_numpy(self._evaluate()[1])  # thrown away: the first evaluation of a size compiles
-        self.timing.compile += time.perf_counter() - started
 
     def advance(self) -> None:
         """Go to the next size, or network: carry the picture and what the optimiser knows over to it.
@@ -333,23 +285,12 @@ class Painting:
             raise SettingsError(
                 f"the memory does not suffice for {following.width} x {following.height}. Choose a smaller size."
             ) from problem
-        self.level, self._targets = self.level + 1, None
+        self._go_to(self.level + 1)
         self.timing.level, self.timing.level_steps = 0.0, 0
 
-    def _evaluate(self) -> tuple[Any, Any, Any]:
-        level, smooth = self.levels[self.level], self.tv_weight > 0
-        given = self.loss_weights
-        if self._on_device[0] is not given:  # not at every step, which would wait for the device
-            self._on_device = given, self.objective.weight_vector(**given)
-        weights = self._on_device[1]
-        if level.tile:
-            evaluation = self._tiled(level)(self._state["x"], weights, self._targets)
-            return self.optimizer.step(lambda _: evaluation, self._state)  # not compiled: that takes twice the memory
-        step = compile_step(self.optimizer, self.objective, level.backbone, smooth, (level.height, level.width))
-        return step(self._state, weights, self._targets)
-
-    def _tiled(self, level: Level) -> TiledObjective:
-        return _tiled_objective(self.objective, level.backbone, self.tv_weight > 0, level.tile or 0)
+    def _go_to(self, level: int) -> None:
+        self.level, before = level, self.levels[level - 1] if level else None
+        self._stage = Stage(self.levels[level], before, self.subject, self.objective, self.optimizer, self.timing)
 
     @property
     def picture(self) -> np.ndarray:
@@ -365,7 +306,11 @@ class Painting:
         """
         if self._loss is None:
             raise SettingsError("nothing has been painted yet: call `step` first, or run `paint`.")
-        loss = float(ops.convert_to_numpy(self._loss))
+        if not isinstance(self._loss, float):
+            started = time.perf_counter()
+            self._loss = float(ops.convert_to_numpy(self._loss))
+            self.timing.count(started)
+        loss = self._loss
         if not np.isfinite(loss):
             raise NSTError(
                 f"the loss became {loss} at step {self.step_count}. Try precision float32, a smaller learning rate, or "
@@ -454,8 +399,8 @@ class Painting:
                 settings["weights"] = weights
             pictures = [arrays[f"style_{i}"] for i in range(header["styles"])]
             painting = cls(arrays["content"], pictures, masks=arrays.get("masks"), **settings)
-            painting.level, painting.step_count = header["level"], header["step"]
-            painting.timing = Timing(**header["timing"])
+            painting.step_count, painting.timing = header["step"], Timing(**header["timing"])
+            painting._go_to(header["level"])
             level = painting.levels[painting.level]
             template = painting.optimizer.start(ops.zeros((1, level.height, level.width, 3)))
             tensors = [arrays[f"state_{i}"] for i in range(len(keras.tree.flatten(template)))]
@@ -463,18 +408,6 @@ class Painting:
             raise CheckpointError(f"{path} is damaged: it has no {problem}. Start without it.") from problem
         painting._state = keras.tree.pack_sequence_as(template, [ops.convert_to_tensor(tensor) for tensor in tensors])
         return painting
-
-
-# Compiling takes as long as ten steps or more, so paintings alike in everything but pictures and weights share what it made.
-@lru_cache(maxsize=16)
-def compile_step(
-    optimizer: Adam | LBFGS, objective: Objective, backbone: Backbone, smooth: bool, shape: tuple[int, int]
-) -> Callable[[Any, Any, Any], tuple[Any, Any, Any]]:
-    """A compiled `(state, weights, targets) -> (state, loss, parts)` for pictures of one shape."""
-    return optimizer.compile(objective.on(backbone, smooth))
-
-
-_tiled_objective = lru_cache(maxsize=4)(TiledObjective)
 
 
 def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:
@@ -487,20 +420,12 @@ def paint(painting: Painting, every: int = 1) -> Iterator[PaintState]:
     Yields:
         A PaintState after every `every` steps, and after the last.
     """
+    check_number("every", every, whole=True, least=1)
     while not painting.finished:
         if painting.level_finished:
             painting.advance()
-        if painting._targets is None:
-            painting._make_fit(painting._prepare)
-        started = time.perf_counter()
         painting.step()
-        due = painting.step_count % every == 0 or painting.level_finished
-        if due:
-            ops.convert_to_numpy(painting._loss)  # waits for the device
-        elapsed = time.perf_counter() - started
-        painting.timing.optimize += elapsed
-        painting.timing.level += elapsed
-        if due or painting.finished:
+        if painting.step_count % every == 0 or painting.level_finished:
             yield painting.state()
 
 

@@ -37,8 +37,10 @@ class Subject:
     ):
         self.style_scale, self.color = style_scale, color
         self.shares = check_shares(shares, len(styles))
-        self.content = resize(check_picture(content, "the photograph"), size)
-        self.styles = [resize_painting(check_picture(style, "the painting"), size * style_scale) for style in styles]
+        self.content = _own(resize(check_picture(content, "the photograph"), size), content)
+        self.styles = [
+            _own(resize_painting(check_picture(style, "the painting"), size * style_scale), style) for style in styles
+        ]
         self.masks = None if masks is None else check_masks(list(masks), len(styles), self.content)
         self._models = [recolor(style, self.content, color) for style in self.styles]
 
@@ -76,6 +78,11 @@ class Subject:
         neither = masks is None and self.masks is None
         if not neither and not (masks is not None and self.masks is not None and np.array_equal(masks, self.masks)):
             raise CheckpointError(f"{path} was made with other masks, or none. Give the same, or start without it.")
+
+
+def _own(picture: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """The picture, or a copy where it is the caller's array, which may change."""
+    return picture.copy() if np.may_share_memory(picture, np.asarray(given)) else picture
 
 
 def resize_painting(style: np.ndarray, size: float) -> np.ndarray:

@@ -3,7 +3,7 @@ not speak to each other; and Fourier's for a periodic picture, whose edges meet.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ def to_waves(picture: Tensor, periodic: bool = False) -> Tensor:
     height, width, channels = picture.shape
     if _is_fast(height, width, periodic):
         return ops.stack([_along_both(_cosine_transform, picture[..., channel]) for channel in range(channels)])
-    rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
+    rows, columns = (ops.array(_basis(side, periodic), "float32") for side in (height, width))
     return rows @ ops.transpose(picture, (2, 0, 1)) @ ops.transpose(columns)
 
 
@@ -27,7 +27,7 @@ def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
     channels, height, width = waves.shape
     if _is_fast(height, width, periodic):
         return ops.stack([_along_both(_inverse_cosine_transform, waves[channel]) for channel in range(channels)], -1)
-    rows, columns = (ops.array(_basis(side, periodic)[0], "float32") for side in (height, width))
+    rows, columns = (ops.array(_basis(side, periodic), "float32") for side in (height, width))
     return ops.transpose(ops.transpose(rows) @ waves @ columns, (1, 2, 0))
 
 
@@ -35,32 +35,44 @@ def enlarge_periodic(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """A periodic picture (1, h, w, c) enlarged to (height, width): its waves, in a larger picture. Opposite edges still meet,
     which they would not if each were continued by itself."""
     waves = to_waves(picture[0], periodic=True)
+    for axis, large in enumerate(size, start=1):
+        waves = _split_last(waves, axis, large)
     more = [large - small for large, small in zip(size, waves.shape[1:], strict=True)]
     scale = float(np.sqrt(np.prod(size) / np.prod(waves.shape[1:])))  # as the amplitudes are of waves of unit length
     return from_waves(scale * ops.pad(waves, [(0, 0), (0, more[0]), (0, more[1])]), periodic=True)[None]
 
 
-@cache
+def _split_last(waves: Tensor, axis: int, large: int) -> Tensor:
+    """The highest wave of an even side turns from pixel to pixel: nowhere between its peaks, it is longer than the others by
+    the root of 2, and would be so in a larger picture, where it is one of them."""
+    side = waves.shape[axis]
+    if side % 2 or large == side:
+        return waves
+    lower, last = ops.split(waves, [side - 1], axis)
+    return ops.concatenate([lower, last / np.sqrt(2).astype("float32")], axis)
+
+
 def frequencies(side: int, periodic: bool = False) -> np.ndarray:
     """Of the waves along a side, (side,), in cycles per pixel."""
-    return _basis(side, periodic)[1]
+    waves = np.arange(side)
+    return (waves + 1) // 2 / side if periodic else waves / (2 * side)
 
 
 def _is_fast(height: int, width: int, periodic: bool) -> bool:
     return not periodic and height * width >= FAST_FROM
 
 
-@cache
-def _basis(side: int, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
-    """An orthonormal basis (side, side), a wave to a row, and the waves' frequencies (side,)."""
+@lru_cache(maxsize=8)
+def _basis(side: int, periodic: bool) -> np.ndarray:
+    """An orthonormal basis (side, side), a wave to a row; see `frequencies`."""
     k, i = np.arange(side)[:, None], np.arange(side)[None]
     if not periodic:
-        waves, frequency = np.cos(np.pi * k * (2 * i + 1) / (2 * side)), k[:, 0] / (2 * side)
+        waves = np.cos(np.pi * k * (2 * i + 1) / (2 * side))
     else:
         turns = (k + 1) // 2  # 0, then a cosine and a sine for each number of turns
         waves = np.where(k % 2 == 1, np.cos(2 * np.pi * turns * i / side), np.sin(2 * np.pi * turns * i / side))
-        waves[0], frequency = 1, turns[:, 0] / side
-    return waves / np.linalg.norm(waves, axis=1, keepdims=True), frequency
+        waves[0] = 1
+    return waves / np.linalg.norm(waves, axis=1, keepdims=True)
 
 
 def _along_both(transform: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:

@@ -303,6 +303,8 @@ def test_a_gradient_that_is_not_a_number_leaves_adams_picture_as_it_was():
     broken, _, _ = optimizer.step(lambda x: (ops.zeros(()), ops.zeros(()), x * float("nan")), state)
     np.testing.assert_array_equal(ops.convert_to_numpy(broken["x"]), ops.convert_to_numpy(state["x"]))
     np.testing.assert_allclose(ops.convert_to_numpy(broken["best"]), ops.convert_to_numpy(state["best"]), atol=1e-6)
+    going_on, _, _ = optimizer.step(objective_of(rosenbrock), broken)
+    assert np.all(ops.convert_to_numpy(going_on["x"]) != ops.convert_to_numpy(state["x"]))
 
 
 @pytest.mark.parametrize("optimizer", [Adam(), LBFGS()], ids=["adam", "lbfgs"])

@@ -25,7 +25,8 @@ from nst_lib.color import to_oklab
 from nst_lib.errors import CheckpointError, NSTError, PictureError, SettingsError, WeightsError
 from nst_lib.images import resize
 from nst_lib.optimizers import LBFGS
-from nst_lib.painting import Painting, PaintState, compile_step, paint, stylize
+from nst_lib.painting import Painting, PaintState, paint, stylize
+from nst_lib.stage import compile_step
 from nst_lib.weights import POCKET_FILE
 
 REFERENCE = Path(__file__).parent / "data" / "reference_losses.json"
@@ -425,6 +426,37 @@ def test_a_budget_of_seconds_ends_with_the_first_step_beyond_it(pair):
     assert states[-1].eta == 0 and all(after.eta <= before.eta for before, after in pairwise(states))
     for state in states:
         assert state.eta == pytest.approx(max(0, 0.4 - state.seconds))
+
+
+def test_a_budget_of_seconds_ends_for_those_who_step_themselves(pair):
+    painting = make(pair, steps=None, seconds=0.2)
+    while not painting.finished:
+        if painting.level_finished:
+            painting.advance()
+        painting.step()
+    state = painting.state()
+    assert (
+        state.seconds >= 0.2 and state.eta == 0 and state.seconds == pytest.approx(painting.timing.optimize, abs=0.05)
+    )
+
+
+def test_a_layer_named_twice_counts_once(pair):
+    twice = make(pair, style_layers=["block1_conv1", "block1_conv1", "block3_conv1"], steps=2)
+    states = list(paint(twice))
+    assert list(states[-1].style) == ["block1_conv1", "block3_conv1"]
+    assert sum(states[-1].contributions.values()) == pytest.approx(states[-1].loss, rel=1e-5)
+
+
+def test_the_callers_pictures_are_copied(pair):
+    content, style = pair[0].copy(), pair[1].copy()
+    painting = Painting(content, style, size=max(content.shape))
+    content[:], style[:] = 0, 0
+    assert painting.subject.content.max() > 0.5 and painting.subject.styles[0].max() > 0.5
+
+
+def test_pictures_can_be_tensors(pair):
+    painting = make([ops.convert_to_tensor(picture) for picture in pair], steps=2)
+    np.testing.assert_allclose(painting.subject.content, make(pair, steps=2).subject.content, atol=1e-6)
 
 
 def test_states_come_as_often_as_asked_and_at_the_end(pair):

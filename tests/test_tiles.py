@@ -192,7 +192,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
 
 
 def test_too_little_memory_says_what_is_enough():
-    with pytest.raises(SettingsError, match=r"0.2 GB are too little for 64 x 64, which takes 1\.0 GB.*smaller size"):
+    with pytest.raises(SettingsError, match=r"0.2 GB are too little for 64 x 64, which takes 1\.1 GB.*smaller size"):
         Painting(picture(64, 64), picture(64, 64), size=64, memory=0.2)
     with pytest.raises(SettingsError, match="memory"):
         Painting(picture(64, 64), picture(64, 64), size=64, memory=-1)

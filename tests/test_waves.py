@@ -56,6 +56,20 @@ def test_a_wave_has_its_frequency(side):
         np.testing.assert_allclose(wave[0, :, 0], expected / np.linalg.norm(expected), atol=1e-6)
 
 
+def test_frequencies_need_no_basis():
+    waves._basis.cache_clear()
+    assert len(frequencies(4096)) == len(frequencies(4096, periodic=True)) == 4096
+    assert waves._basis.cache_info().currsize == 0
+
+
+@pytest.mark.parametrize("pattern", [[1, -1, 1, -1, 1, -1, 1, -1], [1, 0, -1, 0, 1, 0, -1, 0]])
+def test_an_enlarged_wave_is_as_high_as_it_was(pattern):
+    picture = np.multiply.outer(np.ones(6), pattern)[None, ..., None] * np.ones(3, "float32")
+    larger = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(picture.astype("float32")), (12, 16)))
+    np.testing.assert_allclose(larger.max(), 1, atol=1e-5)
+    np.testing.assert_allclose(larger.min(), -1, atol=1e-5)
+
+
 @pytest.mark.parametrize("side", [1, 2, 7, 8])
 def test_a_periodic_wave_has_its_frequency_and_goes_round(side):
     for k, frequency in enumerate(frequencies(side, True)):
