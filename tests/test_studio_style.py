@@ -80,6 +80,11 @@ def text(panel):
     return panel.message.value
 
 
+def drop(zone, name, data):
+    """As the page does with a small file."""
+    zone._receive(zone, {"upload": 1, "part": 0, "parts": 1, "name": name}, [data])
+
+
 def stand(panel):
     return {name: knob.value for name, knob in panel.knobs.items()}
 
@@ -120,7 +125,7 @@ def test_two_files_of_one_name_are_saved_beside_each_other(studio, pair):
     panel = studio()
     pictures = dict(zip(("content", "style"), pair, strict=True))
     for kind, picture in pictures.items():
-        panel._dropped("image.png", encode(picture, "PNG"), kind)
+        drop(getattr(panel, f"{kind}_zone"), "image.png", encode(picture, "PNG"))
     panel.worker.wait(PATIENCE)
     run(panel)
     panel.buttons["save"].click()
@@ -325,18 +330,18 @@ def test_dropped_files(studio, pair):
     panel = studio()
     run(panel)
     shown, name = panel.view.after, panel.content_zone.name
-    panel._dropped("broken.jpg", b"not a picture", "content")
+    drop(panel.content_zone, "broken.jpg", b"not a picture")
     assert "broken.jpg is not a picture of a known kind" in text(panel) and 'role="alert"' in text(panel)
     assert panel.view.after == shown and panel.content_zone.name == name
 
     with open("wave.png", "rb") as file:
-        panel._dropped("other.png", file.read(), "style")  # the picture goes on towards another painting
+        drop(panel.style_zone, "other.png", file.read())  # the picture goes on towards another painting
     panel.worker.wait(PATIENCE)
     assert panel.style_zone.name == "other" and panel.history[-1][0] == 24
     panel.knobs["style_weight"].value = 0.5
     save_image(pair[1], "portrait.jpg")
     with open("portrait.jpg", "rb") as file:
-        panel._dropped("portrait.jpg", file.read(), "content")
+        drop(panel.content_zone, "portrait.jpg", file.read())
     panel.worker.wait(PATIENCE)
     assert panel.picture is None and panel.state == "idle" and "Took portrait.jpg" in text(panel)
     assert panel.buttons["save"].disabled and panel.buttons["finish"].disabled and panel.curves.value == ""
@@ -351,7 +356,7 @@ def test_a_painting_dropped_during_a_run_gets_all_its_steps(studio, files):
     panel.buttons["run"].click()
     wait_until(lambda: panel._done > 5)
     with open(files[1], "rb") as file:
-        panel._dropped("other.png", file.read(), "style")
+        drop(panel.style_zone, "other.png", file.read())
     since = panel._done
     panel.worker.wait(PATIENCE)
     assert panel.state == "finished" and panel._done >= since + 59

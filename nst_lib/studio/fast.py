@@ -36,7 +36,7 @@ class FastStudio(Panel):
         self.style, self._file = style, file
         self.blend, self.strength = Blend(style), Knob("strength", 1.0, 0, 1)
         self.view = Compare(names=("photograph", "painting"))
-        self.drop = DropZone("photograph", self._dropped)
+        self.drop = DropZone("photograph", self._dropped, self.show_error)
         self.command, self.call = Snippet(label="In a terminal"), Snippet(label="In Python")
         self._save_button = widgets.Button(description="Save", tooltip="paint it at its own size, into a file")
         super().__init__()

@@ -102,7 +102,7 @@ class LayerExplorer(Panel):
         self.backbone = backbone
         self._fields = receptive_fields(backbone.name)
         wide = {"style": {"description_width": "9.4em"}, "layout": {"width": "100%", "max_width": "32em"}}
-        self.zone = DropZone("picture", self._dropped)
+        self.zone = DropZone("picture", self._dropped, self.show_error)
         self.layer = widgets.Dropdown(options=backbone.layers, value=LAYER, description="layer", **wide)
         self.channel = Knob("channel", 0, 0, 1, 1)
         self.liveliest = widgets.Dropdown(description="liveliest here", **wide)
@@ -138,10 +138,7 @@ class LayerExplorer(Panel):
         self.say(f"Saved {path}: {seen.shape[1]} x {seen.shape[0]} pixels.")
 
     def _dropped(self, name: str, data: bytes) -> None:
-        try:
-            self._take(dropped(name, data))
-        except NSTError as problem:
-            self.show_error(problem)
+        self._take(dropped(name, data))
 
     def _take(self, source: Source) -> None:
         """Look at another picture."""

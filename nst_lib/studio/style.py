@@ -7,6 +7,7 @@ and what needs new targets (size, scale, colours, another painting) goes on in a
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,9 @@ class StyleStudio(Panel):
             "color": widgets.Dropdown(options=COLORS, description="colours", **wide),
             "init": widgets.Dropdown(options=STARTS, description="start from", **wide),
         }
-        self.content_zone = DropZone("photograph", lambda name, data: self._dropped(name, data, "content"))
-        self.style_zone = DropZone("painting", lambda name, data: self._dropped(name, data, "style"))
+        content, style = (partial(self._dropped, kind) for kind in ("content", "style"))
+        self.content_zone = DropZone("photograph", content, self.show_error)
+        self.style_zone = DropZone("painting", style, self.show_error)
         for zone in (self.content_zone, self.style_zone):
             zone.layout = {"flex": "1 1 300px", "width": "auto"}
         self.view = Compare(names=("photograph", "painting"))
@@ -282,13 +284,9 @@ class StyleStudio(Panel):
         self._turned_at = -TURN  # what comes next is a change of its own
         self._show_state()
 
-    def _dropped(self, name: str, data: bytes, kind: str) -> None:
+    def _dropped(self, kind: str, name: str, data: bytes) -> None:
         source = dropped(name, data)
-        try:
-            source.load(self.settings["size"] if kind == "content" else None)
-        except NSTError as problem:
-            self.show_error(problem)
-            return
+        source.load(self.settings["size"] if kind == "content" else None)  # or there is an error, and nothing changes
         self._remember(self._now())
         content, style = (source, self.style) if kind == "content" else (self.content, source)
         if kind == "content":  # nothing of the former picture is of use
