@@ -39,24 +39,24 @@ class Worker:
     def __init__(self, failed: Callable[[Exception], None], every: bool = False):
         self._failed, self._every, self._change = failed, every, threading.Condition()  # of what follows
         self._thread: threading.Thread | None = None
-        self._jobs: deque[tuple[Job, threading.Event]] = deque()  # still to begin
-        self._cancelled = threading.Event()  # of the job that was given last
-        self._working = self._closed = False
+        self._jobs: deque[Job] = deque()  # still to begin
+        self._cancelled: threading.Event | None = None  # of the job that runs
+        self._closed = False
         self._error: Exception | None = None
 
     def run(self, job: Job, head_start: float = 0.0) -> None:
         """Cancel what runs (unless `every` job is wanted), and start `job(cancelled)` when it has ended. A job looks at
-        `cancelled` between its steps.
+        `cancelled` between its steps. Once the worker is closed, nothing is started any more.
 
         Returns when nothing runs any more, or at the latest after `head_start` seconds.
         """
         with self._change:
+            if self._closed:
+                return
             self._error = None  # and what its traceback holds
             if not self._every:
-                self._cancelled.set()
-                self._jobs.clear()
-            self._cancelled = threading.Event()
-            self._jobs.append((job, self._cancelled))
+                self.cancel()
+            self._jobs.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="nst-worker", daemon=True)
                 self._thread.start()
@@ -66,15 +66,14 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._working = False
+                self._cancelled = None
                 self._change.notify_all()
                 self._change.wait_for(lambda: self._jobs or self._closed, LINGER)
                 if not self._jobs:
                     self._thread = None
                     return
-                (job, cancelled), self._working = self._jobs.popleft(), True
-            if cancelled.is_set():
-                continue
+                job, cancelled = self._jobs.popleft(), threading.Event()
+                self._cancelled = cancelled
             try:
                 job(cancelled)
             except Exception as problem:
@@ -85,19 +84,22 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether a job runs, or is about to."""
-        return self._working or bool(self._jobs)
+        return self._cancelled is not None or bool(self._jobs)
 
     def cancel(self) -> None:
-        """Ask the job that runs to end after its present step. Returns at once."""
-        self._cancelled.set()
+        """Ask the job that runs to end after its present step, and forget those that wait. Returns at once."""
+        with self._change:
+            self._jobs.clear()
+            if self._cancelled is not None:
+                self._cancelled.set()
+            self._change.notify_all()
 
     def close(self) -> None:
-        """Cancel, and end the thread; a job that runs is not waited for."""
+        """Cancel, for good, and end the thread; a job that runs is not waited for."""
         with self._change:
-            self._cancelled.set()
+            self.cancel()
             self._closed = True
-            self._change.notify_all()
-            idle = None if self._working else self._thread
+            idle = None if self._cancelled is not None else self._thread
         if idle is not None:
             idle.join()
 
