@@ -7,6 +7,7 @@ import shlex
 import threading
 import time
 import weakref
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -349,6 +350,26 @@ def test_dropped_files(studio, pair):
     panel.buttons["undo"].click()
     panel.buttons["undo"].click()
     assert panel.content_zone.name == name
+
+
+def test_a_file_that_has_gone_is_named_and_nothing_changes(studio, files, pair):
+    panel = studio()
+    panel.knobs["style_weight"].value = 5
+    drop(panel.content_zone, "moose.png", encode(pair[1], "PNG"))
+    Path(files[0]).unlink()
+    panel.buttons["undo"].click()
+    assert "my photo.png does not exist" in text(panel) and 'role="alert"' in text(panel)
+    assert panel.content.name == "moose" and not panel.buttons["undo"].disabled
+    save_image(pair[0], files[0])
+    panel.buttons["undo"].click()
+    assert panel.content.name == "my photo" and panel.knobs["style_weight"].value == 5 and "Undone" in text(panel)
+    run(panel)
+    Path(files[0]).unlink()
+    drop(panel.style_zone, "other.png", encode(pair[1], "PNG"))
+    assert "my photo.png does not exist" in text(panel) and panel.style.name == "wave"
+    save_image(pair[0], files[0])
+    panel.buttons["undo"].click()  # the run, and not what was refused
+    assert panel.picture is None
 
 
 def test_a_painting_dropped_during_a_run_gets_all_its_steps(studio, files):

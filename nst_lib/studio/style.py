@@ -82,7 +82,7 @@ class StyleStudio(Panel):
         self._make_controls(size, steps)
         super().__init__()
         self._lay_out()
-        self._take(content, style)
+        self._take(content, style, *self._load(content, style, self.knobs["size"].value))
         self._stand = self._now()
         for knob in self.knobs.values():
             knob.observe(self._turned, "value")
@@ -205,16 +205,22 @@ class StyleStudio(Panel):
         """Go back to the knobs, the pictures and the painting before the last change, and stop there."""
         if not self._former:
             return
+        stand = self._former[-1]
+        try:
+            shown = self._load(*stand.sources, stand.values["size"])
+        except NSTError as problem:  # its file has gone meanwhile
+            self.show_error(problem)
+            return
         self.worker.cancel()
         with self._lock:
-            stand, self._restoring, self._turned_at = self._former.pop(), True, -TURN
-            self._backbone = stand.backbone
+            self._former.pop()
+            self._backbone, self._restoring, self._turned_at = stand.backbone, True, -TURN
             try:
                 for name, value in stand.values.items():
                     self.knobs[name].value = value
-                self._take(*stand.sources)
             finally:
                 self._restoring = False
+            self._take(*stand.sources, *shown)
             self._painting, self.picture, self._stand = None, stand.picture, stand
             self.view.after = b"" if stand.picture is None else encode(stand.picture)
             self.history, self._done = list(stand.history), stand.done
@@ -286,9 +292,9 @@ class StyleStudio(Panel):
 
     def _dropped(self, kind: str, name: str, data: bytes) -> None:
         source = dropped(name, data)
-        source.load(self.settings["size"] if kind == "content" else None)  # or there is an error, and nothing changes
-        self._remember(self._now())
         content, style = (source, self.style) if kind == "content" else (self.content, source)
+        shown = self._load(content, style, self.knobs["size"].value)  # or there is an error, and nothing changes
+        self._remember(self._now())
         if kind == "content":  # nothing of the former picture is of use
             self.worker.cancel()
             with self._lock:
@@ -296,7 +302,7 @@ class StyleStudio(Panel):
                 self.history, self._done, self.state = [], 0, "idle"
             self._draw()
             self._show_state()
-        self._take(content, style)
+        self._take(content, style, *shown)
         self._stand = self._now()
         self.say(f"Took {name}.")
         if kind == "content":
@@ -304,14 +310,16 @@ class StyleStudio(Panel):
         else:
             self._prolong()
 
-    def _take(self, content: Source, style: Source) -> None:
-        """Show the pictures that are painted from."""
-        size = self.settings["size"]
-        shown = content.load(size)
+    def _load(self, content: Source, style: Source, size: float) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures to paint from, as large as they are shown. Raises PictureError."""
+        return content.load(int(size)), resize_painting(style.load(), size)
+
+    def _take(self, content: Source, style: Source, photograph: np.ndarray, painting: np.ndarray) -> None:
+        """Paint from these, and show them, as `_load` has them."""
         self.content, self.style = content, style
-        self.view.before = encode(shown)
-        self.content_zone.show(content.name, shown)
-        self.style_zone.show(style.name, resize_painting(style.load(), size))
+        self.view.before = encode(photograph)
+        self.content_zone.show(content.name, photograph)
+        self.style_zone.show(style.name, painting)
         self.view.alt = f"{content.name} in the manner of {style.name}".replace("_", " ")
         self._describe()
 
