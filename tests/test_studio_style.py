@@ -269,7 +269,7 @@ def test_a_newer_run_replaces_the_older(studio):
 
 
 def test_undo_goes_back_change_by_change(studio, monkeypatch):
-    monkeypatch.setattr(module, "TURN", 0)
+    monkeypatch.setattr("nst_lib.studio.history.TURN", 0)
     panel = studio()
     at_first = stand(panel)
     assert panel.buttons["undo"].disabled
