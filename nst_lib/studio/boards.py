@@ -47,6 +47,7 @@ class MoodboardStudio(Panel):
     def __init__(self, pictures: Sequence[np.ndarray], title: str, columns: int, font: str | None):
         self.pictures, self._font = list(pictures), font
         super().__init__()
+        self.files = Worker(self.show_error, every=True)  # before what may fail: `close` asks for it
         short = {"description_width": "initial"}
         self.title = widgets.Text(title, description="title", continuous_update=False, style=short)
         self.columns = widgets.BoundedIntText(
@@ -54,7 +55,6 @@ class MoodboardStudio(Panel):
         )
         self._save_button = widgets.Button(description="Save PNG and PDF")
         self.view = Page()
-        self.files = Worker(self.show_error, every=True)
         row = widgets.Box(
             [self.title, self.columns, self._save_button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}
         )
