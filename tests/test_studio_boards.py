@@ -1,7 +1,10 @@
 """`moodboard_studio` without a browser."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("anywidget", reason="panels come with the extra course")
 pytest.importorskip("matplotlib", reason="mood boards come with the extra course")
@@ -81,6 +84,9 @@ def test_a_picture_is_sent_large_when_it_is_pressed(panel, monkeypatch):
     ((content, (jpeg,)),) = sent
     assert content == {"picture": 1}
     assert np.square(load_image(jpeg) - panel.pictures[1]).mean() < 1e-3
+    panel.pictures[1] = np.tile(panel.pictures[1][:40], (1, 100, 1))  # a frieze
+    panel.view._handle_custom_msg({"picture": 1}, [])
+    assert Image.open(io.BytesIO(sent[1][1][0])).size == (1600, 10)
 
 
 def test_a_cell_whose_board_failed_can_be_run_again(pair, monkeypatch):
