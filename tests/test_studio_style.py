@@ -122,6 +122,16 @@ def test_the_commands_do_not_replace_what_was_saved(studio):
     assert panel.command.text.endswith("-o my_photo_wave-2.png") and "'my_photo_wave-2.png'" in panel.call.text
 
 
+def test_files_with_long_names(studio, pair):
+    for name, picture in zip(("photo" * 30, "живопись" * 12), pair, strict=True):
+        save_image(picture, f"{name}.png")
+    panel = studio(f"{'photo' * 30}.png", f"{'живопись' * 12}.png")
+    run(panel)
+    panel.buttons["save"].click()
+    (saved,) = Path().glob("photo*_*.png")
+    assert f"Saved {saved}" in text(panel) and len(str(saved).encode()) <= 244
+
+
 def test_two_files_of_one_name_are_saved_beside_each_other(studio, pair):
     panel = studio()
     pictures = dict(zip(("content", "style"), pair, strict=True))
@@ -431,7 +441,7 @@ def test_what_goes_wrong_is_shown_and_raised_to_tests(studio, monkeypatch):
 def test_saving_where_nothing_can_be_written(studio, monkeypatch):
     panel = studio()
     run(panel)
-    monkeypatch.setattr(module, "output_folder", lambda: module.Path("gone"))
+    monkeypatch.setattr("nst_lib.studio.panels.output_folder", lambda: Path("gone"))
     panel.buttons["save"].click()
     assert "cannot write gone" in text(panel) and 'role="alert"' in text(panel)
 

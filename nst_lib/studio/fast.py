@@ -13,7 +13,7 @@ from nst_lib.files import free_path
 from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
-from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_path
 from nst_lib.studio.recipes import fast_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 
@@ -114,9 +114,8 @@ class FastStudio(Panel):
         recipes = fast_recipes(self.source.file, knobs, self.strength.value, file, output)
         self.command.text, self.call.text = recipes
 
-    def _output(self, style: Style) -> str:
-        name = f"{self.source.name}_{'_'.join(style.shares)}.png"
-        return str(output_folder() / name.replace(" ", "_"))
+    def _output(self, style: Style) -> Path:
+        return output_path("_".join([self.source.name, *style.shares]))
 
 
 def fast_studio(

@@ -16,7 +16,7 @@ from nst_lib.files import free_path
 from nst_lib.images import save_image
 from nst_lib.losses import gram_matrix
 from nst_lib.studio.controls import DropZone, Knob, encode
-from nst_lib.studio.panels import Panel, output_folder
+from nst_lib.studio.panels import Panel, output_path
 from nst_lib.studio.sources import Source, dropped, find_source
 from nst_lib.weights import find_weights, read_weights, receptive_fields
 
@@ -131,7 +131,7 @@ class LayerExplorer(Panel):
             return
         name, seen = self._shown
         try:
-            path = save_image(seen, free_path(output_folder() / f"{name}.png"))
+            path = save_image(seen, free_path(output_path(name)))
         except NSTError as problem:
             self.show_error(problem)
             return

@@ -16,6 +16,7 @@ from nst_lib.course import find_data
 from nst_lib.errors import NSTError, PictureError
 
 LINGER = 10.0  # seconds
+LONGEST = 240  # bytes of a file's name: systems have 255 at least, and .png or -2.png is to follow
 # Seconds in which the handling of a message may wait for the picture that it asks for. When it ends, the kernel says so, and
 # Jupyter's server sends nothing more until the browser has acknowledged that, which it does 40 ms later: Nagle's algorithm
 # and TCP's delayed acknowledgement, which the server leaves on.
@@ -192,3 +193,8 @@ def output_folder() -> Path:
     except (PictureError, OSError):
         return Path()
     return Path(os.path.relpath(out))
+
+
+def output_path(name: str) -> Path:
+    """Where panels write a picture of that name: a PNG, without spaces, and cut where no file could have so long a name."""
+    return output_folder() / f"{os.fsencode(name)[:LONGEST].decode(errors='ignore')}.png".replace(" ", "_")

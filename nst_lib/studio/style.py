@@ -23,7 +23,7 @@ from nst_lib.painting import STEPS, Painting, PaintState
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
 from nst_lib.studio.history import History
-from nst_lib.studio.panels import Panel, output_folder
+from nst_lib.studio.panels import Panel, output_path
 from nst_lib.studio.recipes import paint_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 from nst_lib.subject import resize_painting
@@ -423,7 +423,7 @@ class StyleStudio(Panel):
 
     @property
     def _output(self) -> Path:
-        return output_folder() / f"{self.content.name}_{self.style.name}.png".replace(" ", "_")
+        return output_path(f"{self.content.name}_{self.style.name}")
 
     def _describe(self) -> None:
         """The command and the call that paint this from the start."""
