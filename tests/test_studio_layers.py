@@ -141,6 +141,9 @@ def test_dropped_files_and_saving(panel, pair):
     assert f"Saved {file}: 384 x 288" in panel.message.value
     panel.channel.value = 1 if panel.channel.value != 1 else 2
     assert "Saved" not in panel.message.value  # which would seem to be of what is shown now
+    panel._save_button.click()
+    panel.opacity.value = 0.2
+    assert "Saved" not in panel.message.value
     assert load_image(file).shape == (288, 384, 3)
 
 

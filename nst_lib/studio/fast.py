@@ -49,7 +49,7 @@ class FastStudio(Panel):
         self.children = [row, self.message, self.command, self.call]
         self._save_button.on_click(lambda _: self.save())
         self.blend.observe(self._blended, "shares")
-        self.strength.observe(lambda _: self._paint(), "value")
+        self.strength.observe(lambda _: self._faded(), "value")
         self._take(source)
 
     def save(self) -> None:
@@ -93,6 +93,10 @@ class FastStudio(Panel):
             return
         self.style = self.style.blend(change.new)
         self.say("")
+        self._paint()
+
+    def _faded(self) -> None:
+        self.say("" if self.blend.shares else NO_STYLE)
         self._paint()
 
     def _paint(self) -> None:

@@ -122,7 +122,7 @@ class LayerExplorer(Panel):
         self.layer.observe(lambda _: self._choose_layer(), "value")
         self.liveliest.observe(self._choose_channel, "value")
         self.channel.observe(self._channel_chosen, "value")
-        self.opacity.observe(lambda _: self.worker.run(self._show), "value")
+        self.opacity.observe(lambda _: self._draw(), "value")
         self._save_button.on_click(lambda _: self.save())
 
     def save(self) -> None:
@@ -159,8 +159,7 @@ class LayerExplorer(Panel):
         self.liveliest.options = channels
         self.liveliest.value = self.channel.value = channels[0]
         self._choosing = False
-        self.say("")
-        self.worker.run(self._show)
+        self._draw()
 
     def _choose_channel(self, change: Any) -> None:
         if not self._choosing and change.new is not None:
@@ -171,6 +170,9 @@ class LayerExplorer(Panel):
             return
         channel = int(change.new)
         self.liveliest.value = channel if channel in self.liveliest.options else None
+        self._draw()
+
+    def _draw(self) -> None:
         self.say("")
         self.worker.run(self._show)
 
