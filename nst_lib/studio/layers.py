@@ -141,12 +141,13 @@ class LayerExplorer(Panel):
         self._take(dropped(name, data))
 
     def _take(self, source: Source) -> None:
-        """Look at another picture."""
-        self.picture, self._name = source.load(SIZE), source.name
-        self._activations = {
+        """Look at another picture. Whatever goes wrong, the former one stays, with its own activations."""
+        picture = source.load(SIZE)
+        activations = {
             layer: ops.convert_to_numpy(values)[0]
-            for layer, values in self.backbone(self.picture, self.backbone.layers).items()
+            for layer, values in self.backbone(picture, self.backbone.layers).items()
         }
+        self.picture, self._name, self._activations = picture, source.name, activations
         self.zone.show(source.name, self.picture)
         self._choose_layer()
 
