@@ -438,6 +438,17 @@ def test_what_goes_wrong_is_shown_and_raised_to_tests(studio, monkeypatch):
     assert run(panel) is not None
 
 
+def test_saving_before_there_is_a_picture(studio, monkeypatch):
+    panel, go_on = studio(), threading.Event()
+    monkeypatch.setattr(module.Painting, "step", lambda _: go_on.wait(PATIENCE))
+    panel.buttons["run"].click()
+    panel.buttons["save"].click()
+    assert "no picture to save yet" in text(panel)
+    panel.buttons["cancel"].click()
+    go_on.set()
+    panel.worker.wait(PATIENCE)
+
+
 def test_saving_where_nothing_can_be_written(studio, monkeypatch):
     panel = studio()
     run(panel)

@@ -230,6 +230,7 @@ class StyleStudio(Panel):
     def save(self) -> None:
         """Write the picture that is shown into a file of its own, and pictures that are in no file yet beside it."""
         if self.picture is None:
+            self.say("There is no picture to save yet.")
             return
         try:
             for source in (self.content, self.style):
