@@ -144,8 +144,7 @@ class Panel(widgets.VBox):
 
     def show_error(self, problem: Exception) -> None:
         """Show what went wrong; the message alone where it is one of ours."""
-        text = str(problem) if isinstance(problem, NSTError) else f"{type(problem).__name__}: {problem}"
-        self.message.value = f'<span role="alert"><b>That did not work:</b> {escape(text)}</span>'
+        self.message.value = f'<span role="alert"><b>That did not work:</b> {in_words(problem)}</span>'
 
     def close(self) -> None:
         """Cancel what runs, without waiting for its end, and forget the panel's widgets."""
@@ -155,6 +154,11 @@ class Panel(widgets.VBox):
             child.close()
         _close_looks(self)
         super().close()
+
+
+def in_words(problem: Exception) -> str:
+    """What went wrong, as HTML: the message alone where it is one of ours; others' may have none."""
+    return escape(str(problem) if isinstance(problem, NSTError) else f"{type(problem).__name__}: {problem}")
 
 
 def _descendants(widget: widgets.Widget) -> list[widgets.Widget]:
