@@ -103,3 +103,7 @@ def test_a_file_can_be_dropped(book):
     png = list((ROOT / "docs/gallery/moose_poppies.png").read_bytes())
     book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
     book.panel.get_by_text("dropped.png").wait_for()
+    # A folder comes as a file that cannot be read.
+    book.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(new Error('gone')); }")
+    book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
+    book.panel.get_by_text("dropped.png cannot be read: drop a picture's file.").wait_for()
