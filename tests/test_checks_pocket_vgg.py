@@ -114,5 +114,5 @@ def test_finished(capsys):
     assert "Not answered" in said(capsys, check.finished, ..., rough, content, style)
     assert "sketch itself" in said(capsys, check.finished, rough, rough, content, style)
     assert "critic of the last steps" in said(capsys, check.finished, np.zeros_like(rough), rough, content, style)
-    assert "shape is" in said(capsys, check.finished, content[:40], rough, content, style)
-    assert "no picture" in said(capsys, check.finished, 3.0, rough, content, style)
+    assert "the sketch (48, 48, 3)" in said(capsys, check.finished, content[:40], rough, content, style)
+    assert "(height, width, 3), not ()" in said(capsys, check.finished, 3.0, rough, content, style)

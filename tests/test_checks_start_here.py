@@ -82,5 +82,7 @@ def test_from_nothing(capsys, castles):
     assert "nothing of the castle" in verdict(np.full_like(castle, 0.5))
     assert "nothing of the church" in verdict(castle)
     assert "nothing of the castle" in verdict(crop_to_fit(church, *castle.shape[:2]))
-    assert "shape" in verdict(church)
+    assert "The picture has the shape" in verdict(church)
+    assert "should have the shape (height, width, 3), not (0, 64, 3)" in verdict(castle[:0, :64])
+    assert "between 0 and 1" in verdict(2 * castle)
     assert "Not answered" in verdict(...)

@@ -158,7 +158,7 @@ def test_textures(capsys, name):
     tile = mirrored(source)
     assert "Not answered" in said(capsys, function, ..., source)
     assert "static" in said(capsys, function, np.full((192, 192, 3), 0.5), source)
-    assert "no picture" in said(capsys, function, tile[None], source)
+    assert "The texture should have the shape" in said(capsys, function, tile[None], source)
     assert "between 0 and 1" in said(capsys, function, 255 * tile, source)
     assert "192 x 192" in said(capsys, function, tile[:64], source)
     assert "not NoneType" in said(capsys, function, None, source) or "✗"

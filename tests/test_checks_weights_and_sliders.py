@@ -135,7 +135,7 @@ def test_three_clients(capsys, pictures):
     assert "skin" in judged(sitter=hung["painter"])
     assert "a little paint" in judged(sitter=face)
     assert "Not answered" in judged(painter=...)
-    assert "the painter's picture has the shape" in judged(painter=face[:30])
+    assert "The painter's picture has the shape" in judged(painter=face[:30])
     assert "for each of" in said(capsys, check.three_clients, {"painter": face}, face, painting)
     assert "not list" in said(capsys, check.three_clients, list(hung.values()), face, painting)
     assert "Not answered" in said(capsys, check.three_clients, ..., face, painting)

@@ -42,10 +42,17 @@ def test_panels_are_made_when_their_tab_is_opened(photograph):
     first.worker.wait(60)
 
 
-def test_what_goes_wrong_is_on_the_page(photograph, pair):
+def test_what_goes_wrong_is_on_the_page(photograph, monkeypatch):
     photograph.write_bytes(b"<b>no picture</b>")
     _, tabs = app.build_page("me.png", "me.png").children
     assert "me.png is not a picture of a known kind" in tabs.children[0].children[0].value
+
+    def explode(_):
+        raise MemoryError  # which says nothing more
+
+    monkeypatch.setattr("nst_lib.studio.fast_studio", explode)
+    _, tabs = app.build_page("me.png", "me.png").children
+    assert "MemoryError" in tabs.children[0].children[0].value
 
 
 def test_the_page_runs_in_the_working_directory(photograph, tmp_path):

@@ -1,10 +1,15 @@
 """`moodboard_studio` without a browser."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 pytest.importorskip("anywidget", reason="panels come with the extra course")
 pytest.importorskip("matplotlib", reason="mood boards come with the extra course")
+
+from traitlets import TraitError
 
 from nst_lib import load_image, moodboard
 from nst_lib.errors import PictureError, SettingsError
@@ -79,6 +84,22 @@ def test_a_picture_is_sent_large_when_it_is_pressed(panel, monkeypatch):
     ((content, (jpeg,)),) = sent
     assert content == {"picture": 1}
     assert np.square(load_image(jpeg) - panel.pictures[1]).mean() < 1e-3
+    panel.pictures[1] = np.tile(panel.pictures[1][:40], (1, 100, 1))  # a frieze
+    panel.view._handle_custom_msg({"picture": 1}, [])
+    assert Image.open(io.BytesIO(sent[1][1][0])).size == (1600, 10)
+
+
+def test_a_cell_whose_board_failed_can_be_run_again(pair, monkeypatch):
+    runs = iter("12")
+
+    class Shell:
+        def get_parent(self):
+            return {"metadata": {"cellId": "board"}, "header": {"msg_id": next(runs)}}
+
+    monkeypatch.setattr("IPython.get_ipython", Shell)
+    with pytest.raises(TraitError, match="expected an int"):
+        moodboard_studio(pair, columns="three")
+    moodboard_studio(pair, columns=3).close()
 
 
 def test_mistakes_are_explained(pair):

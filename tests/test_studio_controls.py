@@ -30,33 +30,52 @@ def test_knobs_stay_in_their_range():
     assert plain.value == 2
 
 
-def test_a_file_arrives_in_parts_and_two_at_once():
-    arrived = []
-    zone = DropZone("photograph", lambda name, data: arrived.append((name, data)))
-
-    def send(upload, part, parts, name, data):
-        zone._receive(zone, {"upload": upload, "part": part, "parts": parts, "name": name}, [memoryview(data)])
-
-    send(1, 0, 2, "a.png", b"aa")
-    send(2, 0, 1, "b.png", b"bb")
-    assert arrived == [("b.png", b"bb")]
-    send(1, 1, 2, "a.png", b"AA")
-    assert arrived[1] == ("a.png", b"aaAA") and zone.uploads == 2
+def send(zone, upload, part, parts, name, data):
+    """As the page sends a part of a file."""
+    zone._receive(zone, {"upload": upload, "part": part, "parts": parts, "name": name}, [memoryview(data)])
 
 
-def test_a_refused_file_ends_the_upload(pair):
-    zone = DropZone("photograph", lambda name, data: load_file(name, data))
-    with pytest.raises(PictureError, match=r"notes\.txt is not a picture of a known kind"):
-        zone._receive(zone, {"upload": 1, "part": 0, "parts": 1, "name": "notes.txt"}, [b"Dear diary"])
+@pytest.fixture
+def zone():
+    """A drop zone with what has `arrived`, and what `failed`, in words."""
+    arrived, failed = [], []
+    zone = DropZone("photograph", lambda name, data: arrived.append((name, data)), lambda p: failed.append(str(p)))
+    zone.arrived, zone.failed = arrived, failed
+    return zone
+
+
+def test_a_file_arrives_in_parts_and_a_newer_one_replaces_it(zone):
+    send(zone, 1, 0, 2, "a.png", b"aa")
+    send(zone, 1, 1, 2, "a.png", b"AA")
+    assert zone.arrived == [("a.png", b"aaAA")] and zone.uploads == 1
+    send(zone, 2, 0, 3, "b.png", b"bb")
+    send(zone, 3, 0, 2, "c.png", b"cc")
+    send(zone, 2, 1, 3, "b.png", b"BB")
+    send(zone, 3, 1, 2, "c.png", b"CC")
+    send(zone, 2, 2, 3, "b.png", b"BB")
+    assert zone.arrived[1:] == [("c.png", b"ccCC")] and zone.uploads == 2 and not zone._parts and not zone.failed
+
+
+def test_a_refused_file_ends_the_upload(zone, pair):
+    zone._on_file = load_file
+    send(zone, 1, 0, 1, "notes.txt", b"Dear diary")
+    assert "notes.txt is not a picture of a known kind" in zone.failed[0]
     assert zone.uploads == 1 and not zone._parts
     zone.show("photo", pair[0])
     assert zone.name == "photo" and load_image(zone.thumbnail).shape == (64, 64, 3)
 
 
-def test_files_too_large(monkeypatch):
+def test_files_too_large(zone, monkeypatch):
     monkeypatch.setattr(controls, "LARGEST", 10)
     with pytest.raises(PictureError, match=r"huge\.png has 0 MB: give a picture of less than"):
         load_file("huge.png", b"x" * 11)
+    for part in range(3):  # refused by the first, and the others are not kept
+        send(zone, 1, part, 4, "huge.png", b"1234")
+        assert not zone._parts and zone.uploads == 1
+    assert zone.failed == ["huge.png has 0 MB: give a picture of less than 0 MB."] and not zone.arrived
+    for part in range(3):  # two and a half parts are not too much
+        send(zone, 2, part, 3, "large.png", b"1234"[: 4 - 2 * (part == 2)])
+    assert zone.arrived == [("large.png", b"1234123412")] and len(zone.failed) == 1
 
 
 def test_encoded_pictures_are_close(pair):

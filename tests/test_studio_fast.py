@@ -64,6 +64,7 @@ def test_all_knobs_at_zero_are_refused_and_the_picture_stays(panel):
     panel.blend.knobs["great_wave"].value = 0
     assert "All styles are at 0" in panel.message.value and panel.view.after == before
     panel.strength.value = 0.7  # of what was painted before
+    assert "All styles are at 0" in panel.message.value
     assert "--style great_wave --strength 0.7" in panel.command.text
     panel.blend.knobs["poppies"].value = 0.1
     panel.worker.wait(60)
@@ -78,6 +79,9 @@ def test_saved_picture_is_that_of_the_command_and_of_the_call(shares, panel, nst
     panel.files.wait(60)
     saved = f"my_cat_{'_'.join(shares)}.png"
     assert f"Saved {saved}: 64 x 64" in panel.message.value
+    panel.strength.value = 0.2
+    assert "Saved" not in panel.message.value  # which would seem to be of what is shown now
+    panel.strength.value = 0.85
     expected = load_image(saved)
 
     words = shlex.split(panel.command.text)

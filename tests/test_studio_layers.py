@@ -15,6 +15,7 @@ from nst_lib.backbones import load_backbone
 from nst_lib.errors import WeightsError
 from nst_lib.images import load_image, save_image
 from nst_lib.studio import layer_explorer
+from nst_lib.studio.controls import encode
 from nst_lib.studio.layers import cut, overlay, plain_backbone, strongest
 from nst_lib.weights import POCKET_FILE, read_weights
 
@@ -122,9 +123,14 @@ def test_a_channel_that_sleeps(panel):
     assert panel.patches == [] and "0 everywhere" in panel.details.value and "most with none" in panel.details.value
 
 
+def drop(zone, name, data):
+    """As the page does with a small file."""
+    zone._receive(zone, {"upload": 1, "part": 0, "parts": 1, "name": name}, [data])
+
+
 def test_dropped_files_and_saving(panel, pair):
     name = panel.zone.name
-    panel._dropped("broken.png", b"nothing")
+    drop(panel.zone, "broken.png", b"nothing")
     assert "broken.png is not a picture" in panel.message.value and panel.zone.name == name
     save_image(pair[1], "wave.png")
     with open("wave.png", "rb") as file:
@@ -136,7 +142,23 @@ def test_dropped_files_and_saving(panel, pair):
     assert f"Saved {file}: 384 x 288" in panel.message.value
     panel.channel.value = 1 if panel.channel.value != 1 else 2
     assert "Saved" not in panel.message.value  # which would seem to be of what is shown now
+    panel._save_button.click()
+    panel.opacity.value = 0.2
+    assert "Saved" not in panel.message.value
     assert load_image(file).shape == (288, 384, 3)
+
+
+def test_a_picture_that_is_too_much_for_the_network_leaves_the_former_one(panel, pair, monkeypatch):
+    def explode(*_):
+        raise MemoryError("all of it is gone")
+
+    monkeypatch.setattr(type(panel.backbone), "__call__", explode)
+    picture, seen = panel.picture, panel.view.value
+    drop(panel.zone, "wave.png", encode(pair[1], "PNG"))
+    assert "MemoryError: all of it is gone" in panel.message.value and panel.picture is picture
+    panel.worker.run(panel._show)
+    panel.worker.wait(PATIENCE)
+    assert panel.view.value == seen
 
 
 def test_another_network(monkeypatch, tmp_path, pair):

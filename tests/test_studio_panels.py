@@ -145,6 +145,27 @@ def test_failures_are_told_and_raised_once_and_the_worker_goes_on(worker):
     assert done == [1]
 
 
+@pytest.mark.parametrize("every", [False, True])
+def test_once_closed_nothing_begins_any_more(every):
+    worker, began, go_on, done = Worker(lambda _: None, every), threading.Event(), threading.Event(), []
+
+    def first(cancelled):
+        began.set()
+        go_on.wait(PATIENCE)
+        done.append(cancelled.is_set())
+
+    worker.run(first)
+    assert began.wait(PATIENCE)
+    for _ in range(2):
+        worker.run(lambda _: done.append("waited"))
+    worker.close()
+    worker.run(lambda _: done.append("too late"), head_start=PATIENCE)
+    go_on.set()
+    worker.wait(PATIENCE)
+    until(lambda: not threads())
+    assert done == [True] and not worker.busy
+
+
 def test_close_does_not_wait_for_a_job_and_finish_does(worker):
     began, go_on, done = threading.Event(), threading.Event(), []
 

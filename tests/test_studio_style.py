@@ -7,6 +7,7 @@ import shlex
 import threading
 import time
 import weakref
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -80,6 +81,11 @@ def text(panel):
     return panel.message.value
 
 
+def drop(zone, name, data):
+    """As the page does with a small file."""
+    zone._receive(zone, {"upload": 1, "part": 0, "parts": 1, "name": name}, [data])
+
+
 def stand(panel):
     return {name: knob.value for name, knob in panel.knobs.items()}
 
@@ -116,11 +122,21 @@ def test_the_commands_do_not_replace_what_was_saved(studio):
     assert panel.command.text.endswith("-o my_photo_wave-2.png") and "'my_photo_wave-2.png'" in panel.call.text
 
 
+def test_files_with_long_names(studio, pair):
+    for name, picture in zip(("photo" * 30, "живопись" * 12), pair, strict=True):
+        save_image(picture, f"{name}.png")
+    panel = studio(f"{'photo' * 30}.png", f"{'живопись' * 12}.png")
+    run(panel)
+    panel.buttons["save"].click()
+    (saved,) = Path().glob("photo*_*.png")
+    assert f"Saved {saved}" in text(panel) and len(str(saved).encode()) <= 244
+
+
 def test_two_files_of_one_name_are_saved_beside_each_other(studio, pair):
     panel = studio()
     pictures = dict(zip(("content", "style"), pair, strict=True))
     for kind, picture in pictures.items():
-        panel._dropped("image.png", encode(picture, "PNG"), kind)
+        drop(getattr(panel, f"{kind}_zone"), "image.png", encode(picture, "PNG"))
     panel.worker.wait(PATIENCE)
     run(panel)
     panel.buttons["save"].click()
@@ -263,7 +279,7 @@ def test_a_newer_run_replaces_the_older(studio):
 
 
 def test_undo_goes_back_change_by_change(studio, monkeypatch):
-    monkeypatch.setattr(module, "TURN", 0)
+    monkeypatch.setattr("nst_lib.studio.history.TURN", 0)
     panel = studio()
     at_first = stand(panel)
     assert panel.buttons["undo"].disabled
@@ -325,18 +341,18 @@ def test_dropped_files(studio, pair):
     panel = studio()
     run(panel)
     shown, name = panel.view.after, panel.content_zone.name
-    panel._dropped("broken.jpg", b"not a picture", "content")
+    drop(panel.content_zone, "broken.jpg", b"not a picture")
     assert "broken.jpg is not a picture of a known kind" in text(panel) and 'role="alert"' in text(panel)
     assert panel.view.after == shown and panel.content_zone.name == name
 
     with open("wave.png", "rb") as file:
-        panel._dropped("other.png", file.read(), "style")  # the picture goes on towards another painting
+        drop(panel.style_zone, "other.png", file.read())  # the picture goes on towards another painting
     panel.worker.wait(PATIENCE)
     assert panel.style_zone.name == "other" and panel.history[-1][0] == 24
     panel.knobs["style_weight"].value = 0.5
     save_image(pair[1], "portrait.jpg")
     with open("portrait.jpg", "rb") as file:
-        panel._dropped("portrait.jpg", file.read(), "content")
+        drop(panel.content_zone, "portrait.jpg", file.read())
     panel.worker.wait(PATIENCE)
     assert panel.picture is None and panel.state == "idle" and "Took portrait.jpg" in text(panel)
     assert panel.buttons["save"].disabled and panel.buttons["finish"].disabled and panel.curves.value == ""
@@ -346,12 +362,32 @@ def test_dropped_files(studio, pair):
     assert panel.content_zone.name == name
 
 
+def test_a_file_that_has_gone_is_named_and_nothing_changes(studio, files, pair):
+    panel = studio()
+    panel.knobs["style_weight"].value = 5
+    drop(panel.content_zone, "moose.png", encode(pair[1], "PNG"))
+    Path(files[0]).unlink()
+    panel.buttons["undo"].click()
+    assert "my photo.png does not exist" in text(panel) and 'role="alert"' in text(panel)
+    assert panel.content.name == "moose" and not panel.buttons["undo"].disabled
+    save_image(pair[0], files[0])
+    panel.buttons["undo"].click()
+    assert panel.content.name == "my photo" and panel.knobs["style_weight"].value == 5 and "Undone" in text(panel)
+    run(panel)
+    Path(files[0]).unlink()
+    drop(panel.style_zone, "other.png", encode(pair[1], "PNG"))
+    assert "my photo.png does not exist" in text(panel) and panel.style.name == "wave"
+    save_image(pair[0], files[0])
+    panel.buttons["undo"].click()  # the run, and not what was refused
+    assert panel.picture is None
+
+
 def test_a_painting_dropped_during_a_run_gets_all_its_steps(studio, files):
     panel = studio(steps=60)
     panel.buttons["run"].click()
     wait_until(lambda: panel._done > 5)
     with open(files[1], "rb") as file:
-        panel._dropped("other.png", file.read(), "style")
+        drop(panel.style_zone, "other.png", file.read())
     since = panel._done
     panel.worker.wait(PATIENCE)
     assert panel.state == "finished" and panel._done >= since + 59
@@ -402,10 +438,21 @@ def test_what_goes_wrong_is_shown_and_raised_to_tests(studio, monkeypatch):
     assert run(panel) is not None
 
 
+def test_saving_before_there_is_a_picture(studio, monkeypatch):
+    panel, go_on = studio(), threading.Event()
+    monkeypatch.setattr(module.Painting, "step", lambda _: go_on.wait(PATIENCE))
+    panel.buttons["run"].click()
+    panel.buttons["save"].click()
+    assert "no picture to save yet" in text(panel)
+    panel.buttons["cancel"].click()
+    go_on.set()
+    panel.worker.wait(PATIENCE)
+
+
 def test_saving_where_nothing_can_be_written(studio, monkeypatch):
     panel = studio()
     run(panel)
-    monkeypatch.setattr(module, "output_folder", lambda: module.Path("gone"))
+    monkeypatch.setattr("nst_lib.studio.panels.output_folder", lambda: Path("gone"))
     panel.buttons["save"].click()
     assert "cannot write gone" in text(panel) and 'role="alert"' in text(panel)
 

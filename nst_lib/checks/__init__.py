@@ -92,11 +92,17 @@ def to_array(answer: Any) -> np.ndarray:
         raise WrongAnswer(f"This should be a number or an array of numbers, not {type(answer).__name__}.") from problem
 
 
-def to_picture(answer: Any, name: str = "the picture", like: np.ndarray | None = None) -> np.ndarray:
-    """A picture (h, w, 3) in [0, 1], of the shape of the photograph `like` if one is given; WrongAnswer for anything else."""
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, f"{name} should be a picture, of shape (height, width, 3).")
+def to_picture(
+    answer: Any, name: str = "the picture", like: np.ndarray | None = None, model: str = "the photograph"
+) -> np.ndarray:
+    """A picture (h, w, 3) in [0, 1], of the shape of `like` if that is given, which is called `model`; WrongAnswer for
+    anything else.
+    """
+    picture, it = to_array(answer), name[0].upper() + name[1:]
+    there = picture.ndim == 3 and picture.shape[-1] == 3 and picture.size > 0
+    expect(there, f"{it} should have the shape (height, width, 3), not {picture.shape}.")
+    expect(np.isfinite(picture).all(), f"Some values of {name} are no numbers: was there a logarithm of 0?")
     if like is not None:
-        expect(picture.shape == like.shape, f"{name} has the shape {picture.shape}, the photograph {like.shape}.")
+        expect(picture.shape == like.shape, f"{it} has the shape {picture.shape}, {model} {like.shape}.")
     expect(picture.min() >= 0 and picture.max() <= 1, f"The values of {name} should lie between 0 and 1.")
     return picture.astype("float32")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_lib.checks import call, exercise, expect, expect_close, expect_number, to_array
+from nst_lib.checks import call, exercise, expect, expect_close, expect_number, to_array, to_picture
 from nst_lib.metrics import score
 
 
@@ -112,9 +112,7 @@ def rounded(function: Any) -> str:
 @exercise
 def finished(picture: Any, rough: np.ndarray, content: np.ndarray, style: np.ndarray) -> str:
     """A picture sketched on a bad critic and finished on a good one, better than the sketch but from it."""
-    picture = to_array(picture).astype("float32")
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, "That is no picture: its shape should be (height, width, 3).")
-    expect(picture.shape == rough.shape, f"The picture's shape is {picture.shape}, the sketch's {rough.shape}.")
+    picture = to_picture(picture, like=rough, model="the sketch")
     expect(
         not np.allclose(picture, rough, atol=0.01), "This is the sketch itself: paint on from it, on the pocket VGG."
     )

@@ -4,24 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from nst_lib.checks import exercise, expect, to_array
+from nst_lib.checks import exercise, expect, to_picture
 from nst_lib.course import find_data
 from nst_lib.images import crop_to_fit, load_image
 from nst_lib.metrics import score
 
 
-def _picture(answer: Any, like: np.ndarray | None = None) -> np.ndarray:
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, "That is no picture: its shape should be (height, width, 3).")
-    if like is not None:
-        expect(picture.shape == like.shape, f"The picture's shape is {picture.shape}, the photograph's {like.shape}.")
-    return picture.astype("float32")
-
-
 @exercise
 def another_pair(picture: Any, castle: np.ndarray, painted_castle: np.ndarray) -> str:
     """A picture other than the castle."""
-    picture = _picture(picture)
+    picture = to_picture(picture)
     same = any(
         picture.shape == known.shape and np.allclose(picture, known, atol=0.02) for known in (castle, painted_castle)
     )
@@ -38,7 +30,7 @@ def another_pair(picture: Any, castle: np.ndarray, painted_castle: np.ndarray) -
 @exercise
 def between(picture: Any, cat: np.ndarray, kandinsky: np.ndarray, gentle: Any, balanced: Any) -> str:
     """A cat between two others in both distances."""
-    found = score(_picture(picture, cat), cat, kandinsky)
+    found = score(to_picture(picture, like=cat), cat, kandinsky)
     expect(
         found.content > gentle.content, "Too gentle: the content distance is no greater than at weight 0.1. Raise it."
     )
@@ -52,7 +44,7 @@ def between(picture: Any, cat: np.ndarray, kandinsky: np.ndarray, gentle: Any, b
 @exercise
 def from_nothing(picture: Any, castle: np.ndarray, church: np.ndarray, painted_castle: np.ndarray) -> str:
     """A castle from noise: its content and its style without its pixels."""
-    found, known = (score(_picture(p, castle), castle, church) for p in (picture, painted_castle))
+    found, known = (score(to_picture(p, like=castle), castle, church) for p in (picture, painted_castle))
     alien = score(crop_to_fit(church, *castle.shape[:2]), castle, church).content
     expect(found.content < 0.8 * alien, "This has nothing of the castle. Is the photograph the first argument?")
     untouched = score(castle, castle, church)
@@ -68,7 +60,7 @@ def from_nothing(picture: Any, castle: np.ndarray, church: np.ndarray, painted_c
 @exercise
 def two_teachers(picture: Any, castle: np.ndarray, first: np.ndarray, second: np.ndarray, after_first: Any) -> str:
     """A picture nearer to both paintings than one that knows the other alone: the other itself, and a castle after it."""
-    picture = _picture(picture, castle)
+    picture = to_picture(picture, like=castle)
     strangers = (("first", first, crop_to_fit(second, *castle.shape[:2])), ("second", second, after_first))
     for name, style, stranger in strangers:
         nearer = score(picture, castle, style).style < 0.92 * score(stranger, castle, style).style

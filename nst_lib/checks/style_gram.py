@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from nst_lib.backbones import STYLE_LAYERS, load_backbone
-from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, expect_close, to_array
+from nst_lib.checks import NoAnswer, WrongAnswer, call, exercise, expect, expect_close, to_array, to_picture
 from nst_lib.images import check_picture, resize
 from nst_lib.losses import gram_matrix, relative_error
 
@@ -34,11 +34,9 @@ def _mean_and_spread(activations: Any) -> Any:
 
 
 def _texture(answer: Any) -> np.ndarray:
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, "That is no picture: its shape should be (height, width, 3).")
-    expect(picture.min() >= 0 and picture.max() <= 1, "A picture's numbers lie between 0 and 1; some of these do not.")
-    expect(picture.shape[0] == picture.shape[1] >= 128, "`grow` makes squares of 192 x 192; this is something else.")
-    return picture.astype("float32")
+    texture = to_picture(answer, "the texture")
+    expect(texture.shape[0] == texture.shape[1] >= 128, "`grow` makes squares of 192 x 192; this is something else.")
+    return texture
 
 
 def _grew_from(texture: np.ndarray, source: Any) -> bool:

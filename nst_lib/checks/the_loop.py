@@ -5,19 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from nst_lib.checks import call, exercise, expect, expect_close, expect_number, to_array
+from nst_lib.checks import call, exercise, expect, expect_close, expect_number, to_array, to_picture
 from nst_lib.images import resize
 from nst_lib.metrics import score
-
-
-def _picture(answer: Any, like: np.ndarray | None = None) -> np.ndarray:
-    picture = to_array(answer)
-    expect(picture.ndim == 3 and picture.shape[-1] == 3, "That is no picture: its shape should be (height, width, 3).")
-    expect(np.isfinite(picture).all(), "Some of its numbers are no numbers: was there a logarithm of 0?")
-    expect(picture.min() >= 0 and picture.max() <= 1, "A picture's numbers lie between 0 and 1; some of these do not.")
-    if like is not None:
-        expect(picture.shape == like.shape, f"The picture's shape is {picture.shape}, the photograph's {like.shape}.")
-    return picture.astype("float32")
 
 
 @exercise
@@ -102,7 +92,7 @@ def _when(rule: Callable[[list[float]], bool], losses: list[float]) -> str:
 @exercise
 def squashed(picture: Any, castle: np.ndarray, painting: np.ndarray) -> str:
     """A picture painted through a sigmoid."""
-    picture = _picture(picture, castle)
+    picture = to_picture(picture, like=castle)
     walled = np.mean((picture == 0) | (picture == 1))
     expect(walled < 1e-3, "Many numbers are exactly 0 or 1, which a sigmoid hardly ever is. Was the picture clipped?")
     found, before = (score(p, castle, painting, "pocket") for p in (picture, castle))
@@ -118,7 +108,7 @@ def change_of_mind(scenes: Any, castle: np.ndarray, painting: np.ndarray) -> str
     """Frames in which the style grows."""
     expect(isinstance(scenes, (list, tuple)), f"This should be a list of pictures, not {type(scenes).__name__}.")
     expect(len(scenes) >= 10, f"At least ten frames were asked for; these are {len(scenes)}.")
-    frames = [_picture(scene) for scene in scenes]
+    frames = [to_picture(scene, f"frame {number}") for number, scene in enumerate(scenes, start=1)]
     expect(len({frame.shape for frame in frames}) == 1, "The frames have different sizes: no film can be made of them.")
     distance = np.abs(frames[0] - frames[-1]).mean()
     expect(distance > 0.01, "The first and the last frame are the same: was the picture kept after the steps?")

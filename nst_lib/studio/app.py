@@ -10,7 +10,6 @@ import socket
 import tempfile
 import warnings
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +138,7 @@ def build_page(photograph: str, painting: str) -> Any:
     import ipywidgets as widgets
 
     import nst_lib.studio as studio
+    from nst_lib.studio.panels import in_words
 
     panels: dict[str, Callable[[], Any]] = {
         "Styles at once": lambda: studio.fast_studio(photograph),
@@ -158,7 +158,7 @@ def build_page(photograph: str, painting: str) -> Any:
         try:
             pages[index].children = [list(panels.values())[index]()]
         except Exception as problem:  # on the page, or nobody would see it
-            pages[index].children = [widgets.HTML(f'<p role="alert">{escape(str(problem))}</p>')]
+            pages[index].children = [widgets.HTML(f'<p role="alert">{in_words(problem)}</p>')]
 
     open_tab(None)
     tabs.observe(open_tab, "selected_index")

@@ -9,9 +9,10 @@ import anywidget
 import ipywidgets as widgets
 import numpy as np
 import traitlets
+from PIL import Image
 
 from nst_lib.files import free_path
-from nst_lib.images import check_picture, resize
+from nst_lib.images import check_picture, to_pil
 from nst_lib.moodboards import MAX_PICTURES, draw_board, moodboard
 from nst_lib.studio.controls import encode
 from nst_lib.studio.panels import Panel, Worker, output_folder
@@ -47,6 +48,7 @@ class MoodboardStudio(Panel):
     def __init__(self, pictures: Sequence[np.ndarray], title: str, columns: int, font: str | None):
         self.pictures, self._font = list(pictures), font
         super().__init__()
+        self.files = Worker(self.show_error, every=True)  # before what may fail: `close` asks for it
         short = {"description_width": "initial"}
         self.title = widgets.Text(title, description="title", continuous_update=False, style=short)
         self.columns = widgets.BoundedIntText(
@@ -54,7 +56,6 @@ class MoodboardStudio(Panel):
         )
         self._save_button = widgets.Button(description="Save PNG and PDF")
         self.view = Page()
-        self.files = Worker(self.show_error, every=True)
         row = widgets.Box(
             [self.title, self.columns, self._save_button], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}
         )
@@ -102,9 +103,9 @@ class MoodboardStudio(Panel):
 
     def _enlarge(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """A picture was pressed: the browser wants it large."""
-        picture = self.pictures[content["picture"]]
-        picture = resize(picture, LARGE) if max(picture.shape) > LARGE else picture
-        self.view.send({"picture": content["picture"]}, [encode(picture)])
+        picture = to_pil(self.pictures[content["picture"]])
+        picture.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS)  # of any shape, unlike `resize`
+        self.view.send({"picture": content["picture"]}, [encode(np.asarray(picture) / np.float32(255))])
 
 
 def moodboard_studio(

@@ -118,9 +118,16 @@ function dropzone({ model, el }) {
   async function send(given) {
     if (!given) return;
     name.textContent = `reading ${given.name} ...`;
-    const bytes = await given.arrayBuffer();
-    const [upload, parts] = [Math.random(), Math.max(1, Math.ceil(bytes.byteLength / PART))];
-    for (let part = 0; part < parts; part++) {
+    const [upload, parts] = [Math.random(), Math.max(1, Math.ceil(given.size / PART))];
+    const sent = (parts - 1) * PART > model.get("largest") ? 1 : parts; // by the first part the kernel sees: too large
+    let bytes;
+    try {
+      bytes = await given.slice(0, sent * PART).arrayBuffer();
+    } catch { // a folder, or a file that has gone
+      name.textContent = `${given.name} cannot be read: drop a picture's file.`;
+      return;
+    }
+    for (let part = 0; part < sent; part++) {
       const buffer = bytes.slice(part * PART, (part + 1) * PART);
       model.send({ upload, part, parts, name: given.name }, undefined, [buffer]);
     }

@@ -98,6 +98,7 @@ class DropZone(Control):
     Args:
         label: what the picture is for.
         on_file: called with a file's name and bytes.
+        failed: called with the exception where that raises one, or where the file is too large, as Panel.show_error.
 
     Attributes:
         name: of the picture, for the reader; see `show`.
@@ -108,11 +109,13 @@ class DropZone(Control):
     name = traitlets.Unicode().tag(sync=True)
     thumbnail = traitlets.Bytes().tag(sync=True)
     uploads = traitlets.Int().tag(sync=True)  # how many have ended, well or not: the page then shows the name again
+    largest = traitlets.Int().tag(sync=True)  # bytes: of a larger file, the page sends the first part alone
 
-    def __init__(self, label: str, on_file: Callable[[str, bytes], None]):
-        super().__init__(label=label)
-        self._on_file = on_file
-        self._parts: dict[float, list[bytes]] = {}
+    def __init__(self, label: str, on_file: Callable[[str, bytes], None], failed: Callable[[Exception], None]):
+        super().__init__(label=label, largest=LARGEST)
+        self._on_file, self._failed = on_file, failed
+        self._upload: float | None = None  # the one that is under way
+        self._parts: list[bytes] = []  # of it, so far
         self.on_msg(self._receive)
 
     def show(self, name: str, picture: np.ndarray) -> None:
@@ -124,26 +127,40 @@ class DropZone(Control):
         self.thumbnail, self.name = encode(picture, quality=85), name
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
-        """A part of a file from the browser; they come in order, and every upload has a number of its own."""
-        parts = self._parts.setdefault(content["upload"], [])
-        parts.append(bytes(buffers[0]))
-        if len(parts) < content["parts"]:
+        """A part of a file from the browser. They come in order; every upload has a number of its own, and a newer one
+        replaces one that has not ended.
+        """
+        if content["part"] == 0:
+            self._upload, self._parts = content["upload"], []
+        if content["upload"] != self._upload:  # replaced, or refused
             return
-        del self._parts[content["upload"]]
+        self._parts.append(bytes(buffers[0]))
+        name, sure = content["name"], (content["parts"] - 1) * len(self._parts[0])  # all parts but the last are equal
+        if sure <= LARGEST and len(self._parts) < content["parts"]:
+            return
+        data = b"".join(self._parts)
+        self._upload, self._parts = None, []
         try:
-            self._on_file(content["name"], b"".join(parts))
+            _check_bytes(name, sure)
+            self._on_file(name, data)
+        except Exception as problem:
+            self._failed(problem)
         finally:
             self.uploads += 1
 
 
 def load_file(name: str, data: bytes, size: int | None = None) -> np.ndarray:
     """A picture (h, w, 3) from the bytes of a dropped file. Raises PictureError, with the file's name."""
-    if len(data) > LARGEST:
-        raise PictureError(f"{name} has {len(data) / 1e6:.0f} MB: give a picture of less than {LARGEST / 1e6:.0f} MB.")
+    _check_bytes(name, len(data))
     try:
         return load_image(data, size)
     except PictureError as problem:
         raise PictureError(str(problem).replace("the file in the given bytes", name)) from problem
+
+
+def _check_bytes(name: str, count: int) -> None:
+    if count > LARGEST:
+        raise PictureError(f"{name} has {count / 1e6:.0f} MB: give a picture of less than {LARGEST / 1e6:.0f} MB.")
 
 
 def encode(picture: np.ndarray, kind: str = "JPEG", quality: int = 92) -> bytes:

@@ -13,7 +13,7 @@ from nst_lib.files import free_path
 from nst_lib.images import resize, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
-from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_folder
+from nst_lib.studio.panels import HEAD_START, Panel, Worker, output_path
 from nst_lib.studio.recipes import fast_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 
@@ -36,7 +36,7 @@ class FastStudio(Panel):
         self.style, self._file = style, file
         self.blend, self.strength = Blend(style), Knob("strength", 1.0, 0, 1)
         self.view = Compare(names=("photograph", "painting"))
-        self.drop = DropZone("photograph", self._dropped)
+        self.drop = DropZone("photograph", self._dropped, self.show_error)
         self.command, self.call = Snippet(label="In a terminal"), Snippet(label="In Python")
         self._save_button = widgets.Button(description="Save", tooltip="paint it at its own size, into a file")
         super().__init__()
@@ -49,7 +49,7 @@ class FastStudio(Panel):
         self.children = [row, self.message, self.command, self.call]
         self._save_button.on_click(lambda _: self.save())
         self.blend.observe(self._blended, "shares")
-        self.strength.observe(lambda _: self._paint(), "value")
+        self.strength.observe(lambda _: self._faded(), "value")
         self._take(source)
 
     def save(self) -> None:
@@ -95,6 +95,10 @@ class FastStudio(Panel):
         self.say("")
         self._paint()
 
+    def _faded(self) -> None:
+        self.say("" if self.blend.shares else NO_STYLE)
+        self._paint()
+
     def _paint(self) -> None:
         style, strength, photograph = self.style, self.strength.value, self._small
 
@@ -114,9 +118,8 @@ class FastStudio(Panel):
         recipes = fast_recipes(self.source.file, knobs, self.strength.value, file, output)
         self.command.text, self.call.text = recipes
 
-    def _output(self, style: Style) -> str:
-        name = f"{self.source.name}_{'_'.join(style.shares)}.png"
-        return str(output_folder() / name.replace(" ", "_"))
+    def _output(self, style: Style) -> Path:
+        return output_path("_".join([self.source.name, *style.shares]))
 
 
 def fast_studio(

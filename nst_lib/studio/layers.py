@@ -16,7 +16,7 @@ from nst_lib.files import free_path
 from nst_lib.images import save_image
 from nst_lib.losses import gram_matrix
 from nst_lib.studio.controls import DropZone, Knob, encode
-from nst_lib.studio.panels import Panel, output_folder
+from nst_lib.studio.panels import Panel, output_path
 from nst_lib.studio.sources import Source, dropped, find_source
 from nst_lib.weights import find_weights, read_weights, receptive_fields
 
@@ -102,7 +102,7 @@ class LayerExplorer(Panel):
         self.backbone = backbone
         self._fields = receptive_fields(backbone.name)
         wide = {"style": {"description_width": "9.4em"}, "layout": {"width": "100%", "max_width": "32em"}}
-        self.zone = DropZone("picture", self._dropped)
+        self.zone = DropZone("picture", self._dropped, self.show_error)
         self.layer = widgets.Dropdown(options=backbone.layers, value=LAYER, description="layer", **wide)
         self.channel = Knob("channel", 0, 0, 1, 1)
         self.liveliest = widgets.Dropdown(description="liveliest here", **wide)
@@ -122,7 +122,7 @@ class LayerExplorer(Panel):
         self.layer.observe(lambda _: self._choose_layer(), "value")
         self.liveliest.observe(self._choose_channel, "value")
         self.channel.observe(self._channel_chosen, "value")
-        self.opacity.observe(lambda _: self.worker.run(self._show), "value")
+        self.opacity.observe(lambda _: self._draw(), "value")
         self._save_button.on_click(lambda _: self.save())
 
     def save(self) -> None:
@@ -131,25 +131,23 @@ class LayerExplorer(Panel):
             return
         name, seen = self._shown
         try:
-            path = save_image(seen, free_path(output_folder() / f"{name}.png"))
+            path = save_image(seen, free_path(output_path(name)))
         except NSTError as problem:
             self.show_error(problem)
             return
         self.say(f"Saved {path}: {seen.shape[1]} x {seen.shape[0]} pixels.")
 
     def _dropped(self, name: str, data: bytes) -> None:
-        try:
-            self._take(dropped(name, data))
-        except NSTError as problem:
-            self.show_error(problem)
+        self._take(dropped(name, data))
 
     def _take(self, source: Source) -> None:
-        """Look at another picture."""
-        self.picture, self._name = source.load(SIZE), source.name
-        self._activations = {
+        """Look at another picture. Whatever goes wrong, the former one stays, with its own activations."""
+        picture = source.load(SIZE)
+        activations = {
             layer: ops.convert_to_numpy(values)[0]
-            for layer, values in self.backbone(self.picture, self.backbone.layers).items()
+            for layer, values in self.backbone(picture, self.backbone.layers).items()
         }
+        self.picture, self._name, self._activations = picture, source.name, activations
         self.zone.show(source.name, self.picture)
         self._choose_layer()
 
@@ -162,8 +160,7 @@ class LayerExplorer(Panel):
         self.liveliest.options = channels
         self.liveliest.value = self.channel.value = channels[0]
         self._choosing = False
-        self.say("")
-        self.worker.run(self._show)
+        self._draw()
 
     def _choose_channel(self, change: Any) -> None:
         if not self._choosing and change.new is not None:
@@ -174,6 +171,9 @@ class LayerExplorer(Panel):
             return
         channel = int(change.new)
         self.liveliest.value = channel if channel in self.liveliest.options else None
+        self._draw()
+
+    def _draw(self) -> None:
         self.say("")
         self.worker.run(self._show)
 

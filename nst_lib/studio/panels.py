@@ -16,6 +16,7 @@ from nst_lib.course import find_data
 from nst_lib.errors import NSTError, PictureError
 
 LINGER = 10.0  # seconds
+LONGEST = 240  # bytes of a file's name: systems have 255 at least, and .png or -2.png is to follow
 # Seconds in which the handling of a message may wait for the picture that it asks for. When it ends, the kernel says so, and
 # Jupyter's server sends nothing more until the browser has acknowledged that, which it does 40 ms later: Nagle's algorithm
 # and TCP's delayed acknowledgement, which the server leaves on.
@@ -39,24 +40,24 @@ class Worker:
     def __init__(self, failed: Callable[[Exception], None], every: bool = False):
         self._failed, self._every, self._change = failed, every, threading.Condition()  # of what follows
         self._thread: threading.Thread | None = None
-        self._jobs: deque[tuple[Job, threading.Event]] = deque()  # still to begin
-        self._cancelled = threading.Event()  # of the job that was given last
-        self._working = self._closed = False
+        self._jobs: deque[Job] = deque()  # still to begin
+        self._cancelled: threading.Event | None = None  # of the job that runs
+        self._closed = False
         self._error: Exception | None = None
 
     def run(self, job: Job, head_start: float = 0.0) -> None:
         """Cancel what runs (unless `every` job is wanted), and start `job(cancelled)` when it has ended. A job looks at
-        `cancelled` between its steps.
+        `cancelled` between its steps. Once the worker is closed, nothing is started any more.
 
         Returns when nothing runs any more, or at the latest after `head_start` seconds.
         """
         with self._change:
+            if self._closed:
+                return
             self._error = None  # and what its traceback holds
             if not self._every:
-                self._cancelled.set()
-                self._jobs.clear()
-            self._cancelled = threading.Event()
-            self._jobs.append((job, self._cancelled))
+                self.cancel()
+            self._jobs.append(job)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="nst-worker", daemon=True)
                 self._thread.start()
@@ -66,15 +67,14 @@ class Worker:
     def _work(self) -> None:
         while True:
             with self._change:
-                self._working = False
+                self._cancelled = None
                 self._change.notify_all()
                 self._change.wait_for(lambda: self._jobs or self._closed, LINGER)
                 if not self._jobs:
                     self._thread = None
                     return
-                (job, cancelled), self._working = self._jobs.popleft(), True
-            if cancelled.is_set():
-                continue
+                job, cancelled = self._jobs.popleft(), threading.Event()
+                self._cancelled = cancelled
             try:
                 job(cancelled)
             except Exception as problem:
@@ -85,19 +85,22 @@ class Worker:
     @property
     def busy(self) -> bool:
         """Whether a job runs, or is about to."""
-        return self._working or bool(self._jobs)
+        return self._cancelled is not None or bool(self._jobs)
 
     def cancel(self) -> None:
-        """Ask the job that runs to end after its present step. Returns at once."""
-        self._cancelled.set()
+        """Ask the job that runs to end after its present step, and forget those that wait. Returns at once."""
+        with self._change:
+            self._jobs.clear()
+            if self._cancelled is not None:
+                self._cancelled.set()
+            self._change.notify_all()
 
     def close(self) -> None:
-        """Cancel, and end the thread; a job that runs is not waited for."""
+        """Cancel, for good, and end the thread; a job that runs is not waited for."""
         with self._change:
-            self._cancelled.set()
+            self.cancel()
             self._closed = True
-            self._change.notify_all()
-            idle = None if self._working else self._thread
+            idle = None if self._cancelled is not None else self._thread
         if idle is not None:
             idle.join()
 
@@ -141,8 +144,7 @@ class Panel(widgets.VBox):
 
     def show_error(self, problem: Exception) -> None:
         """Show what went wrong; the message alone where it is one of ours."""
-        text = str(problem) if isinstance(problem, NSTError) else f"{type(problem).__name__}: {problem}"
-        self.message.value = f'<span role="alert"><b>That did not work:</b> {escape(text)}</span>'
+        self.message.value = f'<span role="alert"><b>That did not work:</b> {in_words(problem)}</span>'
 
     def close(self) -> None:
         """Cancel what runs, without waiting for its end, and forget the panel's widgets."""
@@ -152,6 +154,11 @@ class Panel(widgets.VBox):
             child.close()
         _close_looks(self)
         super().close()
+
+
+def in_words(problem: Exception) -> str:
+    """What went wrong, as HTML: the message alone where it is one of ours; others' may have none."""
+    return escape(str(problem) if isinstance(problem, NSTError) else f"{type(problem).__name__}: {problem}")
 
 
 def _descendants(widget: widgets.Widget) -> list[widgets.Widget]:
@@ -190,3 +197,8 @@ def output_folder() -> Path:
     except (PictureError, OSError):
         return Path()
     return Path(os.path.relpath(out))
+
+
+def output_path(name: str) -> Path:
+    """Where panels write a picture of that name: a PNG, without spaces, and cut where no file could have so long a name."""
+    return output_folder() / f"{os.fsencode(name)[:LONGEST].decode(errors='ignore')}.png".replace(" ", "_")

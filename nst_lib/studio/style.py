@@ -7,6 +7,7 @@ and what needs new targets (size, scale, colours, another painting) goes on in a
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from nst_lib.images import save_image
 from nst_lib.painting import STEPS, Painting, PaintState
 from nst_lib.studio.controls import Compare, DropZone, Knob, Snippet, encode
 from nst_lib.studio.curves import draw_curves
-from nst_lib.studio.panels import Panel, output_folder
+from nst_lib.studio.history import History
+from nst_lib.studio.panels import Panel, output_path
 from nst_lib.studio.recipes import paint_recipes
 from nst_lib.studio.sources import Source, dropped, find_source
 from nst_lib.subject import resize_painting
@@ -36,8 +38,6 @@ SETTLE = 4  # steps between two turns of a knob that are heeded: each makes the 
 # the two it is a twelfth of the time since then. A picture shown is a step not taken: the browser wants the processor too.
 # The curves wait for LATER_FRAME always: the page is laid out anew for them.
 FRAME, LATER_FRAME = 0.1, 0.5
-TURN = 1.0  # seconds without a turn, after which another one is a change of its own, to be undone on its own
-REMEMBERED = 20  # changes that can be undone
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,15 @@ class StyleStudio(Panel):
         self._backbone = "pocket"
         self._lock = threading.RLock()
         self._left = self._done = self._heeded = 0  # steps: still to come, since the start, when knobs were last heeded
-        self._former: list[_Stand] = []
-        self._turned_at, self._drawn_at, self._restoring = -TURN, -LATER_FRAME, False
+        self._former, self._restoring = History[_Stand](), False
+        self._drawn_at = -LATER_FRAME
         self._starting = False  # whether the reader waits for the first picture of a size
         self._make_controls(size, steps)
         super().__init__()
         self._lay_out()
-        self._take(content, style)
-        self._stand = self._now()
-        for knob in self.knobs.values():
-            knob.observe(self._turned, "value")
+        self._take(content, style, *self._load(content, style, self.knobs["size"].value))
+        for name, knob in self.knobs.items():
+            knob.observe(partial(self._turned, name), "value")
         self.observe(lambda _: self._show_state(), "state")
         self._show_state()
         self.say("Press Run. Sliders steer the picture while it is painted.")
@@ -104,8 +103,9 @@ class StyleStudio(Panel):
             "color": widgets.Dropdown(options=COLORS, description="colours", **wide),
             "init": widgets.Dropdown(options=STARTS, description="start from", **wide),
         }
-        self.content_zone = DropZone("photograph", lambda name, data: self._dropped(name, data, "content"))
-        self.style_zone = DropZone("painting", lambda name, data: self._dropped(name, data, "style"))
+        content, style = (partial(self._dropped, kind) for kind in ("content", "style"))
+        self.content_zone = DropZone("photograph", content, self.show_error)
+        self.style_zone = DropZone("painting", style, self.show_error)
         for zone in (self.content_zone, self.style_zone):
             zone.layout = {"flex": "1 1 300px", "width": "auto"}
         self.view = Compare(names=("photograph", "painting"))
@@ -171,7 +171,7 @@ class StyleStudio(Panel):
 
     def run(self) -> None:
         """Paint from the start, whatever runs."""
-        self._remember(self._now())
+        self._former.remember(self._now())
         self.worker.cancel()
         with self._lock:
             self._painting, self.picture, self._backbone = None, None, "pocket"
@@ -201,19 +201,25 @@ class StyleStudio(Panel):
 
     def undo(self) -> None:
         """Go back to the knobs, the pictures and the painting before the last change, and stop there."""
-        if not self._former:
+        if not self._former.stands:
+            return
+        stand = self._former.stands[-1]
+        try:
+            shown = self._load(*stand.sources, stand.values["size"])
+        except NSTError as problem:  # its file has gone meanwhile
+            self.show_error(problem)
             return
         self.worker.cancel()
         with self._lock:
-            stand, self._restoring, self._turned_at = self._former.pop(), True, -TURN
-            self._backbone = stand.backbone
+            self._former.forget()
+            self._backbone, self._restoring = stand.backbone, True
             try:
                 for name, value in stand.values.items():
                     self.knobs[name].value = value
-                self._take(*stand.sources)
             finally:
                 self._restoring = False
-            self._painting, self.picture, self._stand = None, stand.picture, stand
+            self._take(*stand.sources, *shown)
+            self._painting, self.picture = None, stand.picture
             self.view.after = b"" if stand.picture is None else encode(stand.picture)
             self.history, self._done = list(stand.history), stand.done
             self._draw()
@@ -224,6 +230,7 @@ class StyleStudio(Panel):
     def save(self) -> None:
         """Write the picture that is shown into a file of its own, and pictures that are in no file yet beside it."""
         if self.picture is None:
+            self.say("There is no picture to save yet.")
             return
         try:
             for source in (self.content, self.style):
@@ -239,7 +246,7 @@ class StyleStudio(Panel):
 
     def finish(self) -> None:
         """Go on from the picture with VGG19, which is on this machine if it has been fetched."""
-        self._remember(self._now())
+        self._former.remember(self._now())
         with self._lock:
             self._painting, self._backbone = None, "vgg19"
             self._left, self.state = self.settings["steps"], "running"
@@ -249,22 +256,21 @@ class StyleStudio(Panel):
 
     # What the knobs and the dropped files do.
 
-    def _turned(self, change: Any) -> None:
+    def _turned(self, name: str, change: Any) -> None:
         if self._restoring:
             return
-        before, self._stand = self._stand, self._now()
-        if time.monotonic() - self._turned_at > TURN:
-            self._remember(replace(self._stand, values=before.values, sources=before.sources))
-        self._turned_at = time.monotonic()
+        now = self._now()
+        self._former.remember_turn(replace(now, values=now.values | {name: change.old}))
+        self._show_state()
         self._describe()
-        if change.owner is self.knobs["init"] and self.picture is not None:
+        if name == "init" and self.picture is not None:
             self.say("Run paints from there; what is painted now goes on as it is.")
         elif self._prolong():
             self.say("Painting ...")
         elif self.state == "idle":
             if self.picture is not None:
                 self.say("Run paints like that, from the start.")
-            if change.owner is self.knobs["size"]:
+            if name == "size":
                 self.worker.run(self._warm_up)
 
     def _prolong(self) -> bool:
@@ -277,43 +283,35 @@ class StyleStudio(Panel):
         self.worker.run(self._paint)
         return True
 
-    def _remember(self, stand: _Stand) -> None:
-        self._former = [*self._former[1 - REMEMBERED :], stand]
-        self._turned_at = -TURN  # what comes next is a change of its own
-        self._show_state()
-
-    def _dropped(self, name: str, data: bytes, kind: str) -> None:
+    def _dropped(self, kind: str, name: str, data: bytes) -> None:
         source = dropped(name, data)
-        try:
-            source.load(self.settings["size"] if kind == "content" else None)
-        except NSTError as problem:
-            self.show_error(problem)
-            return
-        self._remember(self._now())
         content, style = (source, self.style) if kind == "content" else (self.content, source)
+        shown = self._load(content, style, self.knobs["size"].value)  # or there is an error, and nothing changes
+        self._former.remember(self._now())
         if kind == "content":  # nothing of the former picture is of use
             self.worker.cancel()
             with self._lock:
                 self.picture, self._painting, self.view.after, self._backbone = None, None, b"", "pocket"
                 self.history, self._done, self.state = [], 0, "idle"
             self._draw()
-            self._show_state()
-        self._take(content, style)
-        self._stand = self._now()
+        self._take(content, style, *shown)
+        self._show_state()
         self.say(f"Took {name}.")
         if kind == "content":
             self.worker.run(self._warm_up)
         else:
             self._prolong()
 
-    def _take(self, content: Source, style: Source) -> None:
-        """Show the pictures that are painted from."""
-        size = self.settings["size"]
-        shown = content.load(size)
+    def _load(self, content: Source, style: Source, size: float) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures to paint from, as large as they are shown. Raises PictureError."""
+        return content.load(int(size)), resize_painting(style.load(), size)
+
+    def _take(self, content: Source, style: Source, photograph: np.ndarray, painting: np.ndarray) -> None:
+        """Paint from these, and show them, as `_load` has them."""
         self.content, self.style = content, style
-        self.view.before = encode(shown)
-        self.content_zone.show(content.name, shown)
-        self.style_zone.show(style.name, resize_painting(style.load(), size))
+        self.view.before = encode(photograph)
+        self.content_zone.show(content.name, photograph)
+        self.style_zone.show(style.name, painting)
         self.view.alt = f"{content.name} in the manner of {style.name}".replace("_", " ")
         self._describe()
 
@@ -421,12 +419,12 @@ class StyleStudio(Panel):
         running, there = self.state == "running", self.picture is not None or self.state != "idle"
         self.buttons["pause"].description = "Go on" if self.state == "paused" else "Pause"
         for name, usable in (("pause", running or self.state == "paused"), ("cancel", running or self.state == "paused"),
-                             ("undo", bool(self._former)), ("save", there), ("finish", there)):  # fmt: skip
+                             ("undo", bool(self._former.stands)), ("save", there), ("finish", there)):  # fmt: skip
             self.buttons[name].disabled = not usable
 
     @property
     def _output(self) -> Path:
-        return output_folder() / f"{self.content.name}_{self.style.name}.png".replace(" ", "_")
+        return output_path(f"{self.content.name}_{self.style.name}")
 
     def _describe(self) -> None:
         """The command and the call that paint this from the start."""
@@ -436,7 +434,7 @@ class StyleStudio(Panel):
     def close(self) -> None:
         """Stop, and forget the pictures."""
         super().close()
-        self._painting, self._former, self.history = None, [], []
+        self._painting, self._former, self.history = None, History(), []
 
 
 def style_studio(content: Any, style: Any, *, size: int = 256, steps: int = STEPS) -> StyleStudio:

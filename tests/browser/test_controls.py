@@ -14,14 +14,7 @@ cat = load_image("{ROOT / "data/content/chelsea_cat.jpg"}", 256)
 panel = Panel()
 
 
-def on_file(name, data):
-    try:
-        zone.show(name, load_file(name, data))
-    except Exception as problem:
-        panel.show_error(problem)
-
-
-zone = DropZone("photograph", on_file)
+zone = DropZone("photograph", lambda name, data: zone.show(name, load_file(name, data)), panel.show_error)
 zone.show("chelsea_cat", cat)
 weight, scale = Knob("style weight", 1, 0.01, 100, log=True), Knob("scale", 2, 1, 3, step=0.5, continuous=False)
 divider = Compare(before=encode(cat), after=encode(1 - cat), alt="a negative cat", names=("photograph", "negative"))
@@ -86,6 +79,12 @@ def test_controls(book, tmp_path):
     chooser.set_input_files(broken)
     panel.get_by_role("alert").get_by_text("broken.jpg is not a picture of a known kind").wait_for()
     panel.get_by_text("large.bmp", exact=True).wait_for()  # what was there is there still
+    huge = tmp_path / "huge.tif"
+    with huge.open("wb") as file:
+        file.truncate(300_000_000)
+    chooser.set_input_files(huge)
+    panel.get_by_role("alert").get_by_text("huge.tif has 300 MB: give a picture of less than 100 MB").wait_for()
+    panel.get_by_text("large.bmp", exact=True).wait_for()
 
     panel.get_by_role("button", name="Copy").click()
     panel.get_by_text("copied").wait_for()
@@ -104,3 +103,7 @@ def test_a_file_can_be_dropped(book):
     png = list((ROOT / "docs/gallery/moose_poppies.png").read_bytes())
     book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
     book.panel.get_by_text("dropped.png").wait_for()
+    # A folder comes as a file that cannot be read.
+    book.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(new Error('gone')); }")
+    book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
+    book.panel.get_by_text("dropped.png cannot be read: drop a picture's file.").wait_for()
