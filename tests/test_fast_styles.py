@@ -59,6 +59,12 @@ def two(shipped, names, tmp_path):
     return keep(shipped, names).save(tmp_path / "two.npz")
 
 
+def test_numbers_that_are_none_are_refused(tmp_path, shipped):
+    path = replace(shipped, styles={"broken": np.full(8, np.nan)}).save(tmp_path / "broken.npz")
+    with pytest.raises(StyleError, match=r"broken\.npz has numbers that are none"):
+        StyleFile.load(path)
+
+
 def keep(file, names, **changes):
     chosen = [{name: kept[name] for name in names} for kept in (file.styles, file.thumbnails)]
     return replace(file, styles=chosen[0], thumbnails=chosen[1], **changes)
@@ -442,9 +448,19 @@ def test_tiles_take_given_statistics(style, large, small_tiles):
 def test_a_mosaic_of_samples_is_made_of_a_pictures_own_pieces(small_tiles):
     picture = np.arange(70 * 300 * 3, dtype="float32").reshape(70, 300, 3)
     mosaic = running._samples(picture)
-    assert mosaic.shape == (384, 384, 3)
+    assert mosaic.shape == (512, 512, 3)
     np.testing.assert_array_equal(mosaic[:64, :64], picture[:64, :64])
     np.testing.assert_array_equal(mosaic[-64:, -64:], picture[-64:, -64:])
+
+
+def test_a_bird_in_an_even_sky_is_no_blot(style, small_tiles, monkeypatch):
+    """Samples that are flat throughout would make the network take it for a thing unheard of."""
+    monkeypatch.setattr(running, "SAMPLES", 4)  # a sixth of the picture
+    sky = np.clip(np.random.default_rng(0).normal((0.5, 0.6, 0.8), 0.004, (640, 640, 3)), 0, 1).astype("float32")
+    sky[330:350, 290:312] = 0.1  # between the samples of a regular grid
+    tiled = style(sky)
+    monkeypatch.setattr(running, "WHOLE", sky.size)
+    assert np.abs(tiled - style(sky)).mean() < 0.06
 
 
 @pytest.fixture

@@ -23,11 +23,12 @@ METADATA = "nst_lib"  # the key under which an exported style carries its name a
 ENGINES = ("auto", "onnx", "openvino", "keras")
 PACKAGES = {"onnx": ("onnxruntime", "ONNX Runtime"), "openvino": ("openvino", "OpenVINO")}
 OPENVINO_THREAD = ThreadPoolExecutor(1, "nst-openvino")  # begins with its first frame
-# Pixels: a picture of more is painted in tiles, so that memory does not grow with it.
-WHOLE = 4_000_000
+# Pixels: a picture of more is painted in tiles, so that memory does not grow with it. A telephone's 12 megapixels are not:
+# that takes 1.5 GB at most, and two thirds of the time.
+WHOLE = 12_500_000
 TILE = 1024
 MARGIN = 64  # around a tile; a pixel of the output depends on some 50 pixels around it
-SAMPLES, SAMPLE_SIDE = 6, 256
+SAMPLES, SAMPLE_SIDE = 8, 256
 
 
 class Runner(Protocol):
@@ -201,7 +202,8 @@ def paint_picture(
     """Paint one picture (h, w, 3) of any size from 32 x 32; return the pastiche, in [0, 1], and its statistics.
 
     One of more than WHOLE pixels is painted tile by tile. All tiles are normalised by the same statistics, measured on
-    samples from the whole picture, and overlap by what they see of each other, so that no seam shows.
+    samples from the whole picture, and overlap by what they see of each other, so that no seam shows. The whole picture at
+    once would be a little different: by 0.02 to 0.035 on average, as samples do not tell all.
     """
     h, w = picture.shape[:2]
     if h * w <= WHOLE:
@@ -222,8 +224,20 @@ def paint_picture(
 
 
 def _samples(picture: np.ndarray) -> np.ndarray:
-    """A mosaic of pieces from all over a large picture, whose statistics are near enough to its own."""
+    """A mosaic of pieces of a large picture, whose statistics are near its own: from the flattest to the liveliest, the latter
+    always, or a bird in an even sky would be taken for a thing unheard of, and painted as a blot."""
     h, w = picture.shape[:2]
     side = min(SAMPLE_SIDE, h // CELL * CELL, w // CELL * CELL)
-    rows, columns = (np.linspace(0, length - side, SAMPLES).astype(int) for length in (h, w))
-    return np.concatenate([np.concatenate([picture[y : y + side, x : x + side] for x in columns], 1) for y in rows])
+    rows, columns = (np.linspace(0, length - side, -(-length // side)).astype(int) for length in (h, w))
+    pieces = [picture[y : y + side, x : x + side] for y in rows for x in columns]
+    by_liveliness = np.argsort([_liveliness(piece) for piece in pieces], kind="stable")
+    chosen = np.sort(by_liveliness[np.linspace(0, len(pieces) - 1, SAMPLES**2).round().astype(int)])
+    lines = [chosen[i : i + SAMPLES] for i in range(0, SAMPLES**2, SAMPLES)]
+    return np.concatenate([np.concatenate([pieces[number] for number in line], axis=1) for line in lines])
+
+
+def _liveliness(piece: np.ndarray) -> float:
+    """How much neighbours differ, and the whole from its mean, in grey."""
+    grey = piece.mean(axis=-1)
+    steps = [np.mean(np.square(np.diff(grey, axis=axis))) for axis in (0, 1)]
+    return float(np.sqrt(sum(steps)) + 0.1 * grey.std())

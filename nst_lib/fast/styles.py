@@ -73,6 +73,8 @@ class StyleFile:
             groups.setdefault(kind, {})[key] = array if kind == "thumbnail" else array.astype(np.float32)
         if not groups["network"] or not groups["style"]:
             raise damaged
+        if not all(np.isfinite(array).all() for kind in ("network", "style") for array in groups[kind].values()):
+            raise StyleError(f"{path} has numbers that are none: its training went wrong. Train it again.")
         return cls(groups["network"], groups["style"], groups["thumbnail"], about)
 
 
@@ -95,7 +97,7 @@ class Style:
 
         Args:
             picture: (height, width, 3), RGB in [0, 1], each side at least 32; or several, (n, height, width, 3). Of more
-                than 4 million pixels it is painted in tiles, with the same result but for rounding.
+                than 12.5 million pixels it is painted in tiles, which takes less memory; see `running.paint_picture`.
             strength: from 0, the photograph, to 1, the pastiche.
 
         Returns:
