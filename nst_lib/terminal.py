@@ -5,7 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,17 +71,21 @@ def paint_to_file(
 
 @contextmanager
 def noted_signals(after: str = "this step") -> Iterator[list[int]]:
-    """A list to which Ctrl-C and SIGTERM are added, instead of breaking into a step or into the saving of a file."""
+    """A list to which Ctrl-C, SIGTERM and a closed terminal are added, instead of breaking into a step or into the saving of a
+    file."""
     noted: list[int] = []
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
 
     def note(number: int, _frame: Any) -> None:
         if not noted:
-            os.write(
-                2, f"\nnst: stopping after {after} ...\n".encode()
-            )  # `print` cannot bear to be interrupted by `print`
+            with suppress(OSError):  # the terminal may be the one that was closed
+                # `print` cannot bear to be interrupted by `print`.
+                os.write(2, f"\nnst: stopping after {after} ...\n".encode())
         noted.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
         yield noted
     finally:

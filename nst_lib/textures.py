@@ -47,6 +47,7 @@ def texture(
     if guide is not None:
         ground = resize(from_oklab(to_oklab(guide) * [1, 0, 0]), size)
         options |= {"content_weight": GUIDE_WEIGHT, "content_layers": (GUIDE_LAYER,)}
+    check_number("seed", seed, whole=True, least=0)
     noise = np.random.default_rng(seed).normal(0, NOISE, ground.shape)
     options |= {"init": (ground + noise).clip(0, 1).astype("float32"), "pyramid": _sizes(*ground.shape[:2])}
     options |= settings

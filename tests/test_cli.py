@@ -293,12 +293,22 @@ def test_paintings_may_be_long_and_thin_and_small(nst, refused, here):
         assert "style scale is" in refused("paint", "my photo.jpg", "wave.png", f"--style-scale={scale}", *QUICK)
 
 
-def test_sigterm_is_no_worse(nst, here, monkeypatch):
-    stop_after(monkeypatch, 1, signal.SIGTERM)
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_closed_terminal_are_no_worse(nst, here, monkeypatch, sent):
+    stop_after(monkeypatch, 1, sent)
     result = nst("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png")
-    assert result.code == 143 and "stopped at step 1" in result.err
+    assert result.code == 128 + sent and "stopped at step 1" in result.err
     assert size_of("o.png") == (32, 32) and Path("o.checkpoint.npz").is_file()
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(sent) is signal.SIG_DFL
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(nst, here, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop_after(monkeypatch, 1, signal.SIGHUP)
+        assert nst("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png").code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_ctrl_c_while_saving_does_no_harm(nst, here, monkeypatch):

@@ -120,6 +120,8 @@ def test_the_same_seed_gives_the_same_noise_to_begin_with(pair):
 def test_a_texture_must_be_larger_than_what_the_network_sees(pair):
     with pytest.raises(SettingsError, match="at least 128"):
         texture(pair[1], 64)
+    with pytest.raises(SettingsError, match="seed is -1"):
+        texture(pair[1], 128, seed=-1)
 
 
 def test_a_large_texture_begins_where_the_network_sees_what_is_large(pair):

@@ -224,7 +224,7 @@ def paint_picture(
 
 
 def _samples(picture: np.ndarray) -> np.ndarray:
-    """A mosaic of pieces of a large picture, whose statistics are near its own: from the flattest to the liveliest, the latter
+    """A mosaic of pieces of a large picture, with statistics near its own: from the flattest to the liveliest, the latter
     always, or a bird in an even sky would be taken for a thing unheard of, and painted as a blot."""
     h, w = picture.shape[:2]
     side = min(SAMPLE_SIDE, h // CELL * CELL, w // CELL * CELL)
