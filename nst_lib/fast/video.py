@@ -4,10 +4,8 @@ import functools
 import io
 import math
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +15,7 @@ import numpy as np
 
 from nst_lib.errors import SettingsError, VideoError, check_number
 from nst_lib.fast.styles import Style
-from nst_lib.files import check_writable
+from nst_lib.files import atomic_path
 from nst_lib.images import MIN_SIDE, resize
 
 FORMATS = (".mp4", ".mov", ".mkv")  # of what is written; whatever FFmpeg knows is read
@@ -90,30 +88,22 @@ def paint_video(
         raise VideoError(f"{source} does not exist. Check the spelling.")
     if os.path.realpath(output) == os.path.realpath(source):
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
-    check_writable(output, VideoError)
-    target = Path(os.path.realpath(output))  # a link stays, as in `atomic_write`
-    temporary = target.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
     report = VideoReport()
-    try:
-        with av.open(str(source)) as film, av.open(str(temporary), "w") as out:
-            if not film.streams.video:
-                raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
-            _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+    with atomic_path(output, VideoError) as unfinished:
+        try:
+            with av.open(str(source)) as film, av.open(str(unfinished), "w") as out:
+                if not film.streams.video:
+                    raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
+                _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+        except av.error.FFmpegError as problem:
+            where = "be written" if report.frames else "be read"
+            which = output if report.frames else source
+            raise VideoError(
+                f"{which} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?"
+            ) from problem
         if not report.frames:
             why = f" ({report.damage})" if report.damage else ""
             raise VideoError(f"{source} has no frame that can be read{why}. Copy or download it again.")
-        os.replace(temporary, target)
-    except av.error.FFmpegError as problem:
-        where = "be written" if report.frames else "be read"
-        which = output if report.frames else source
-        raise VideoError(
-            f"{which} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?"
-        ) from problem
-    except OSError as problem:
-        raise VideoError(f"cannot write {output}: {problem.strerror or problem}.") from problem
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return report
 
 
