@@ -96,6 +96,11 @@ def free_path(name: str | os.PathLike[str], *also: str) -> Path:
     return path
 
 
+def as_text(name: str) -> str:
+    """A word of the command line fit for archives and labels: what is no UTF-8 in it becomes an escape such as \\udce9."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> None:
     """Say before the work what would be wrong after it: raise `error` unless a file can be written at `path`."""
     folder = Path(path).absolute().parent

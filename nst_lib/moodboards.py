@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_lib.color import from_oklab, to_oklab
 from nst_lib.errors import SettingsError, check_number
-from nst_lib.files import atomic_write, check_writable
+from nst_lib.files import as_text, atomic_write, check_writable
 from nst_lib.images import MIN_SIDE, check_picture, load_image, resize, to_pil
 
 MAX_PICTURES = 100  # more would be stamps
@@ -107,6 +107,7 @@ def draw_board(
             f'mood boards need matplotlib ({problem}). Run `pip install "nst_lib[course]"`.'
         ) from problem
 
+    title = as_text(title)
     settings: dict[Any, Any] = {"font.family": _families(font), "pdf.fonttype": 42, "text.parse_math": False}
     with _settings_lock, matplotlib.rc_context(settings):
         figure = Figure(figsize=(PAGE[0] / 25.4, PAGE[1] / 25.4), dpi=DPI, facecolor="white")

@@ -553,6 +553,15 @@ def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     assert read("my_photo_a_wave.png").shape == read("my photo.jpg").shape
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where names are bytes")
+def test_a_name_that_is_no_utf_8_does_not_cost_the_training(nst, wave, monkeypatch):
+    short_epochs(monkeypatch)
+    os.rename(wave, b"caf\xe9.jpg")
+    code, out, _ = nst("train", "caf\udce9.jpg", "--photos", "photos", "--vector-only", "--steps", 2, "--batch", 1)
+    assert code == 0 and r"caf\udce9.npz: caf\udce9; 2 pictures in" in out
+    assert list(StyleFile.load(os.fsdecode(b"caf\xe9.npz")).styles) == [r"caf\udce9"]
+
+
 @posix
 def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypatch):
     script = (

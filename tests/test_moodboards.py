@@ -143,7 +143,7 @@ def test_a_board_looks_as_it_did(matplotlib, tmp_path, pair):
     assert np.abs(np.roll(board, 3, axis=1) - reference).mean() > 0.02  # what the distance would notice
 
 
-@pytest.mark.parametrize("title", ["", "x" * 300, "two\nlines", "$\\frac{1}$ & 日本"])
+@pytest.mark.parametrize("title", ["", "x" * 300, "two\nlines", "$\\frac{1}$ & 日本", "Caf\udce9"])
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_any_title_stays_on_the_page(matplotlib, tmp_path, title):
     png, _ = moodboard(gradients(2), tmp_path / "board.png", title=title)
