@@ -32,9 +32,11 @@ LARGE = 1024  # pixels: from here on, time and memory are estimated before the s
 def main(arguments: list[str] | None = None) -> int:
     """Run `nst` and return its exit code.
 
-    0; 1 if `nst doctor` finds a fault; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
+    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet could not be painted, or if nobody reads the
+    output; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
     """
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be of no encoding
@@ -191,7 +193,7 @@ def _layer_weight(text: str) -> tuple[str, float]:
 
 
 def _paint(options: argparse.Namespace) -> int:
-    own = ("run", "content", "styles", "output", "resume", "json", "max_pixels")
+    own = ("run", "arguments", "content", "styles", "output", "resume", "json", "max_pixels")
     settings = {name: value for name, value in vars(options).items() if name not in own}
     if "style_layer_weights" in settings:
         settings["style_layer_weights"] = dict(settings["style_layer_weights"])

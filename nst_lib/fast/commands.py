@@ -233,7 +233,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
     print(f"{output}: {painted} in {time.perf_counter() - began:.1f} s{of_all}")
     if not done and not signals:
         raise PictureError(f"none of the {_count(files)} in {source} could be painted.")
-    return 128 + signals[0] if signals else 0
+    return 128 + signals[0] if signals else int(len(done) < len(files))
 
 
 def _fast_file(
@@ -334,7 +334,13 @@ def _train(options: argparse.Namespace) -> int:
                             tensorboard=options.tensorboard, should_stop=lambda: signals, devices=options.devices,
                             **settings)  # fmt: skip
     if trained is None:
-        again = ["nst", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+        command, *rest = options.arguments
+        again = [
+            "nst",
+            command,
+            *([] if options.resume else ["--resume"]),
+            *rest,
+        ]  # not at the end: there may be a `--`
         print(f"nst: stopped. Go on with\n  {shlex.join(again)}", file=sys.stderr)
         return 128 + (signals or [signal.SIGTERM])[0]  # another worker's signal counts as one
     if not first:
