@@ -163,6 +163,12 @@ def check_picture(picture: np.ndarray, name: str = "picture") -> np.ndarray:
     return np.ascontiguousarray(_check_range(array, name))
 
 
+def same_shape(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether pictures of these (height, width, ...) can be one at two sizes, whose sides were rounded to whole pixels."""
+    (height, width), (other_height, other_width) = shape[:2], other[:2]
+    return abs(height * other_width - width * other_height) <= 1.5 * max(height, width, other_height, other_width)
+
+
 def _open_file(path: Path) -> IO[bytes]:
     if os.path.isdir(path):
         raise PictureError(f"{path} is a folder. Give the name of a picture inside it.")

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import MAX_PIXELS, load_image
+from nst_lib.images import MAX_PIXELS, load_image, same_shape
 
 OVERLAP = 0.02  # what neighbouring masks may exceed 1 by, where their soft edges meet
 
@@ -68,7 +68,7 @@ def check_masks(masks: Sequence[np.ndarray], paintings: int, content: np.ndarray
             raise PictureError(
                 f"mask {number} is {mask.dtype} of shape {mask.shape}: expected (height, width) in [0, 1]."
             )
-        if abs(mask.shape[0] * width - mask.shape[1] * height) > 1.5 * max(height, width, *mask.shape):
+        if not same_shape(mask.shape, content.shape):
             raise PictureError(
                 f"mask {number} is {mask.shape[1]} x {mask.shape[0]} and the photograph {width} x {height}: they must have "
                 "the same shape. Draw the mask over the photograph itself."
