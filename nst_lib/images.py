@@ -60,21 +60,16 @@ def load_image(source: Any, size: int | None = None, *, max_pixels: int | None =
     """
     if size is not None:
         _check_sides(size)
-    if isinstance(source, Image.Image):
-        picture = _decode(source, "the given image", size, max_pixels)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        picture = _decode(io.BytesIO(source), "the file in the given bytes", size, max_pixels)
-    elif isinstance(source, (str, os.PathLike)):
-        with _open_file(Path(source)) as file:
-            picture = _decode(file, str(source), size, max_pixels)
-    elif hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
-        picture = _from_array(np.asarray(source), "the given array")
-        _fitted(picture.shape, size, "the given array")
-    else:
-        raise PictureError(
-            f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array."
-        )
+    picture, _ = _load(source, size, max_pixels)
     return picture if size is None else resize(picture, size)
+
+
+def load_with_opacity(source: Any, *, max_pixels: int | None = MAX_PIXELS) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture as `load_image` gives it, and its opacity (height, width) in [0, 1]; None if it has none.
+
+    Raises PictureError as `load_image`.
+    """
+    return _load(source, None, max_pixels)
 
 
 def resize(picture: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
@@ -169,6 +164,22 @@ def same_shape(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return abs(height * other_width - width * other_height) <= 1.5 * max(height, width, other_height, other_width)
 
 
+def _load(source: Any, size: int | None, max_pixels: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture at its own size, from which it can be brought to `size`, and its opacity or None."""
+    if isinstance(source, Image.Image):
+        return _decode(source, "the given image", size, max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(io.BytesIO(source), "the file in the given bytes", size, max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        with _open_file(Path(source)) as file:
+            return _decode(file, str(source), size, max_pixels)
+    if hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
+        picture, opacity = _from_array(np.asarray(source), "the given array")
+        _fitted(picture.shape, size, "the given array")
+        return picture, opacity
+    raise PictureError(f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array.")
+
+
 def _open_file(path: Path) -> IO[bytes]:
     if os.path.isdir(path):
         raise PictureError(f"{path} is a folder. Give the name of a picture inside it.")
@@ -186,7 +197,9 @@ def _open_file(path: Path) -> IO[bytes]:
         raise PictureError(f"{path} cannot be opened: {reason}. Check its permissions, or copy it.") from problem
 
 
-def _decode(source: IO[bytes] | Image.Image, name: str, size: int | None, max_pixels: int | None) -> np.ndarray:
+def _decode(
+    source: IO[bytes] | Image.Image, name: str, size: int | None, max_pixels: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         if isinstance(source, Image.Image):
             image = source
@@ -279,7 +292,7 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     return None if np.abs(change).max() <= 1 else transform
 
 
-def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+def _from_array(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     pixels = array[..., None] if array.ndim == 2 else array
     number = array.dtype.kind in "bf" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
     if not number or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.size == 0:
@@ -290,10 +303,11 @@ def _from_array(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "u":
         pixels = np.divide(pixels, np.iinfo(array.dtype).max, dtype=np.float32)
     pixels = _check_range(pixels, name)
+    opacity = None
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3:]
-        pixels = pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+        pixels, opacity = pixels[..., :3] * alpha + (1 - alpha), alpha[..., 0]
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), opacity
 
 
 def _check_range(array: np.ndarray, name: str) -> np.ndarray:
