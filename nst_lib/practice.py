@@ -171,14 +171,15 @@ def _explore(options: argparse.Namespace) -> int:
 
 
 def _moodboard(options: argparse.Namespace) -> int:
-    from nst_lib.moodboards import board_paths, load_for_board, moodboard
+    from nst_lib.moodboards import board_paths, check_count, load_for_board, moodboard
 
     paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
     check_outputs(board_paths(options.output), paths)
+    check_count(len(paths))
     with progress_bar("reading the pictures") as bar:
         pictures = []
         for path in paths:
-            pictures.append(load_for_board(path))
+            pictures.append(load_for_board(path, len(paths)))
             bar.update(round(1000 * len(pictures) / len(paths)) - bar.n)
     png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
     print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")
