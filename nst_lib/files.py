@@ -4,6 +4,7 @@ import os
 import secrets
 import stat
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ DAMAGED = (
     TypeError,
     AttributeError,
     RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )

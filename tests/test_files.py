@@ -1,16 +1,19 @@
 """Atomic writing: after any accident there is the old file or the new one, and no litter."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nst_lib.errors import CheckpointError, NSTError
-from nst_lib.files import atomic_path, atomic_write, check_writable
+from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable
 
 
 @pytest.fixture
@@ -183,3 +186,15 @@ def test_a_read_only_folder_simulated(old, monkeypatch):
     monkeypatch.undo()
     assert old.read_bytes() == b"old"
     assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (((", b"  {\n {", b"\0" * 20, b"[" * 60])
+def test_whatever_numpy_says_of_a_damaged_array_is_known(tmp_path, header):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.zeros(3))
+    data = bytearray(file.getvalue())
+    data[10 : 10 + len(header)] = header
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", bytes(data))
+    with np.load(tmp_path / "a.npz") as arrays, pytest.raises(DAMAGED):
+        arrays["a"]
