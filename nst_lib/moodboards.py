@@ -137,7 +137,10 @@ def board_paths(output: str | os.PathLike) -> tuple[Path, Path]:
     output = Path(output)
     if output.suffix.lower() not in (".png", ".pdf"):
         raise SettingsError(f"cannot write {output}: a mood board's name ends in .png or .pdf.")
-    return output.with_suffix(".png"), output.with_suffix(".pdf")
+    png, pdf = (
+        output if output.suffix.lower() == suffix else output.with_suffix(suffix) for suffix in (".png", ".pdf")
+    )
+    return png, pdf
 
 
 def palette(picture: np.ndarray, colors: int = 5) -> np.ndarray:

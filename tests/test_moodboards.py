@@ -128,6 +128,11 @@ def test_the_same_pictures_give_the_same_bytes(matplotlib, tmp_path):
     assert first == [path.read_bytes() for path in moodboard(gradients(2), tmp_path / "b.png", title="T")]
 
 
+def test_the_name_that_was_given_is_written():
+    assert board_paths("MB.PNG") == (Path("MB.PNG"), Path("MB.pdf"))
+    assert board_paths("MB.Pdf") == (Path("MB.png"), Path("MB.Pdf"))
+
+
 def board_of(pair, folder):
     """A small copy of a board of five pictures."""
     pictures = [*pair, *gradients(5)[2:]]
