@@ -191,7 +191,7 @@ def _load(source: Any, size: int | None, max_pixels: int | None) -> tuple[np.nda
         with _open_file(Path(source)) as file:
             return _decode(file, str(source), size, max_pixels)
     if hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
-        picture, opacity = _from_array(np.asarray(source), "the given array")
+        picture, opacity = _from_array(_as_numpy(source), "the given array")
         _fitted(picture.shape, size, "the given array")
         return picture, opacity
     raise PictureError(f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array.")
@@ -313,6 +313,18 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None
     return None if np.abs(change).max() <= 1 else transform
+
+
+def _as_numpy(source: Any) -> np.ndarray:
+    """An array or tensor as NumPy's. PyTorch's say no if they have a gradient, are on a GPU, or are of a kind of its own."""
+    try:
+        if hasattr(source, "detach"):
+            source = source.detach().cpu()
+            source = source.float() if source.is_floating_point() else source
+        array = np.asarray(source)
+    except (TypeError, RuntimeError, ValueError) as problem:
+        raise PictureError(f"the given array cannot be read: {problem} Give a NumPy array.") from problem
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
 
 
 def _from_array(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:

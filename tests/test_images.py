@@ -903,3 +903,33 @@ def test_of_a_large_jpeg_a_fraction_is_decoded(tmp_path, monkeypatch):
     )
     assert load_reduced(tmp_path / "large.jpg", 100, 100).shape == (80, 100, 3)
     assert decoded == [(100, 80)]
+
+
+# Tensors
+
+
+def test_tensors_with_a_gradient_and_in_bfloat16_are_pictures():
+    torch = pytest.importorskip("torch", reason="PyTorch's tensors")
+    picture = torch.rand(40, 48, 3, requires_grad=True)
+    np.testing.assert_array_equal(load_image(picture), picture.detach().numpy())
+    np.testing.assert_allclose(load_image(picture.bfloat16()), picture.detach().numpy(), atol=0.005)
+    whole = (picture * 255).to(torch.uint8)
+    np.testing.assert_array_equal(load_image(whole), whole.numpy() / np.float32(255))
+    with pytest.raises(PictureError, match="the given array cannot be read"):
+        load_image(picture.to("meta"))
+
+
+@pytest.mark.parametrize("problem", [TypeError, RuntimeError, ValueError])
+def test_what_does_not_become_an_array_is_said(problem):
+    class Tensor:
+        def __array__(self, *_, **__):
+            raise problem("unsupported ScalarType.")
+
+    with pytest.raises(PictureError, match="cannot be read: unsupported ScalarType. Give a NumPy array"):
+        load_image(Tensor())
+
+
+def test_bfloat16_of_other_engines_is_a_picture():
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 in NumPy")
+    picture = noise() / np.float32(255)
+    np.testing.assert_allclose(load_image(picture.astype(ml_dtypes.bfloat16)), picture, atol=0.005)
