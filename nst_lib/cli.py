@@ -1,6 +1,7 @@
 """`nst` on the command line: a thin shell over the library. The engine is imported only by the commands that need it."""
 
 import argparse
+import errno
 import importlib.metadata
 import io
 import json
@@ -53,6 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `nst layers | head -3`; what is still to be written has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"nst: the output cannot be written: {problem.strerror}. Free some space.", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more
+        return 2
     except Exception as problem:
         autodiff = sys.modules.get("nst_lib.autodiff")  # where the engine has been started
         if not (autodiff.is_out_of_memory(problem) if autodiff else isinstance(problem, MemoryError)):
