@@ -1,6 +1,7 @@
 """`nst` on the command line: a thin shell over the library. The engine is imported only by the commands that need it."""
 
 import argparse
+import errno
 import importlib.metadata
 import io
 import json
@@ -32,9 +33,11 @@ LARGE = 1024  # pixels: from here on, time and memory are estimated before the s
 def main(arguments: list[str] | None = None) -> int:
     """Run `nst` and return its exit code.
 
-    0; 1 if `nst doctor` finds a fault; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
+    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet could not be painted, or if nobody reads the
+    output; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
     """
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be of no encoding
@@ -51,6 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `nst layers | head -3`; what is still to be written has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"nst: the output cannot be written: {problem.strerror}. Free some space.", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more
+        return 2
     except Exception as problem:
         autodiff = sys.modules.get("nst_lib.autodiff")  # where the engine has been started
         if not (autodiff.is_out_of_memory(problem) if autodiff else isinstance(problem, MemoryError)):
@@ -191,7 +200,7 @@ def _layer_weight(text: str) -> tuple[str, float]:
 
 
 def _paint(options: argparse.Namespace) -> int:
-    own = ("run", "content", "styles", "output", "resume", "json", "max_pixels")
+    own = ("run", "arguments", "content", "styles", "output", "resume", "json", "max_pixels")
     settings = {name: value for name, value in vars(options).items() if name not in own}
     if "style_layer_weights" in settings:
         settings["style_layer_weights"] = dict(settings["style_layer_weights"])

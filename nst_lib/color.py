@@ -3,12 +3,15 @@
 Oklab is made so that equal distances look equal: lightness first, then green-red and blue-yellow.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nst_lib.errors import check_choice
 from nst_lib.images import check_picture, resize
 
 COLORS = ("style", "content", "luminance", "match")
+PIECE = 1 << 14  # pixels that are converted at a time: few enough for the processor's cache, too
 _METHODS = {"content": "linear", "match": "histogram"}
 _RGB_TO_CONES = np.array(
     [
@@ -28,25 +31,48 @@ _CONES_TO_LAB = np.array(
 
 def to_oklab(picture: np.ndarray) -> np.ndarray:
     """A picture (h, w, 3) in [0, 1] as Oklab: lightness in [0, 1], the two colour axes in about [-0.4, 0.4]; float64."""
-    srgb = check_picture(picture).astype("float64")
-    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(linear @ _RGB_TO_CONES.T) @ _CONES_TO_LAB.T
+    picture = check_picture(picture)
+    lab = np.empty(picture.shape)
+    for srgb, into in _pieces(picture, lab):
+        srgb = srgb.astype("float64")
+        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        into[:] = np.cbrt(linear @ _RGB_TO_CONES.T) @ _CONES_TO_LAB.T
+    return lab
 
 
 def from_oklab(lab: np.ndarray) -> np.ndarray:
     """Oklab as a picture. Colours that sRGB does not have lose saturation until it has them, at the same lightness."""
-    lightness = np.clip(lab[..., :1], 0, 1)
+    lab = np.asarray(lab)
+    picture = np.empty(lab.shape, "float32")
+    for piece, into in _pieces(lab, picture):
+        lightness, colour = np.clip(piece[:, :1], 0, 1), piece[:, 1:]
+        linear = _to_linear(lightness, colour)
+        outside = ~_fits(linear)
+        linear[outside] = _desaturated(lightness[outside], colour[outside])
+        linear = np.clip(linear, 0, 1)
+        into[:] = np.clip(np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055), 0, 1)
+    return picture
+
+
+def _pieces(*pictures: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """The same pixels (n, 3) of each picture, a few at a time: what is computed of a whole print would not fit in memory."""
+    pixels = [picture.reshape(-1, 3) for picture in pictures]
+    for start in range(0, len(pixels[0]), PIECE):
+        yield tuple(every[start : start + PIECE] for every in pixels)
+
+
+def _fits(linear: np.ndarray) -> np.ndarray:
+    """Which pixels sRGB has: (n,) of (n, 3)."""
+    return np.all((linear >= -1e-4) & (linear <= 1 + 1e-4), axis=-1)
+
+
+def _desaturated(lightness: np.ndarray, colour: np.ndarray) -> np.ndarray:
     low, high = np.zeros_like(lightness), np.ones_like(lightness)  # the share of its saturation that a pixel may keep
     for _ in range(12):
         share = (low + high) / 2
-        linear = _to_linear(lightness, lab[..., 1:] * share)
-        fits = ((linear >= -1e-4) & (linear <= 1 + 1e-4)).all(-1, keepdims=True)
+        fits = _fits(_to_linear(lightness, colour * share))[:, None]
         low, high = np.where(fits, share, low), np.where(fits, high, share)
-    linear = _to_linear(lightness, lab[..., 1:])
-    fits = ((linear >= -1e-4) & (linear <= 1 + 1e-4)).all(-1, keepdims=True)
-    linear = np.clip(np.where(fits, linear, _to_linear(lightness, lab[..., 1:] * low)), 0, 1)
-    srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return np.clip(srgb, 0, 1).astype("float32")
+    return _to_linear(lightness, colour * low)
 
 
 def _to_linear(lightness: np.ndarray, colour: np.ndarray) -> np.ndarray:
@@ -73,9 +99,14 @@ def keep_colors(pastiche: np.ndarray, content: np.ndarray) -> np.ndarray:
         pastiche: (h, w, 3) in [0, 1].
         content: the photograph; resized to the pastiche's shape.
     """
-    lightness = to_oklab(pastiche)[..., :1]
-    colour = to_oklab(resize(content, pastiche.shape[:2]))[..., 1:]
-    return from_oklab(np.concatenate([lightness, colour], axis=-1))
+    pastiche = check_picture(pastiche)
+    content = resize(content, pastiche.shape[:2])
+    kept = np.empty_like(pastiche)
+    for light, colour, into in _pieces(pastiche, content, kept):
+        lab = to_oklab(colour[None])
+        lab[..., :1] = to_oklab(light[None])[..., :1]
+        into[:] = from_oklab(lab)[0]
+    return kept
 
 
 def match_colors(painting: np.ndarray, content: np.ndarray, method: str = "linear") -> np.ndarray:

@@ -2,7 +2,9 @@
 
 import os
 import secrets
+import stat
 import tempfile
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,41 +23,65 @@ DAMAGED = (
     TypeError,
     AttributeError,
     RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> Iterator[IO[bytes]]:
-    """Open a binary file that takes its place at `path` only when the block ends without an exception.
+def atomic_path(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> Iterator[Path]:
+    """The path of an empty file, of the same suffix, that takes its place at `path` only when the block ends without an
+    exception.
 
-    The bytes go to a temporary file in the same folder, are flushed to the disk, and are then renamed. A link stays, and
-    what it points to is replaced; to what is no file, as a pipe or /dev/stdout, they go as they come. A problem (folder
-    missing or read-only, disk full) is raised as `error`, with the path and what to do.
+    It is in the same folder, is flushed to the disk, and is then renamed. A link stays, and what it points to is replaced; a
+    file that was there leaves its permissions to the new one. A problem (see `check_writable`; disk full) is raised as
+    `error`, with the path and what to do.
     """
+    check_writable(path, error)
     path, target = Path(path), Path(os.path.realpath(path))
-    straight = os.path.exists(path) and not os.path.isfile(path)  # a pipe, or /dev/stdout; folders are refused below
-    folder = path.parent
-    if not os.path.isdir(folder):
-        raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first, or choose another one.")
-    if os.path.isdir(path):
-        raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
-    temporary = target.parent / f".nst-{secrets.token_hex(8)}.tmp"
+    temporary = target.parent / f".nst-{secrets.token_hex(8)}{path.suffix[:8].lower()}"
     try:
-        with open(path, "wb") if straight else open(temporary, "xb") as file:
-            yield file
-            file.flush()
-            if not straight:
-                os.fsync(file.fileno())
-        if not straight:
-            os.replace(temporary, target)
+        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else None
+        temporary.touch(0o666 if mode is None else 0o600, exist_ok=False)
+        yield temporary
+        with open(temporary, "r+b") as file:
+            os.fsync(file.fileno())
+        if mode is not None:
+            temporary.chmod(mode)
+        os.replace(temporary, target)
     except OSError as problem:
-        reason = problem.strerror or str(problem)
-        raise error(f"cannot write {path}: {reason}. Free some space or choose another folder.") from problem
+        raise _unwritten(path, problem, error) from problem
     finally:
         with suppress(OSError):  # gone already where all went well
             temporary.unlink()
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> Iterator[IO[bytes]]:
+    """Open a binary file that takes its place at `path` as `atomic_path` says.
+
+    To what is no file, as a pipe or /dev/stdout, the bytes go as they come.
+    """
+    if _is_no_file(path):
+        check_writable(path, error)
+        try:
+            with open(path, "wb") as file:
+                yield file
+        except OSError as problem:
+            raise _unwritten(path, problem, error) from problem
+    else:
+        with atomic_path(path, error) as temporary, open(temporary, "wb") as file:
+            yield file
+
+
+def _is_no_file(path: str | os.PathLike[str]) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _unwritten(path: str | os.PathLike[str], problem: OSError, error: type[NSTError]) -> NSTError:
+    return error(f"cannot write {path}: {problem.strerror or problem}. Free some space or choose another folder.")
 
 
 def spare_path(path: str | os.PathLike[str]) -> Path:
@@ -73,16 +99,24 @@ def free_path(name: str | os.PathLike[str], *also: str) -> Path:
     return path
 
 
+def as_text(name: str) -> str:
+    """A word of the command line fit for archives and labels: what is no UTF-8 in it becomes an escape such as \\udce9."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def check_writable(path: str | os.PathLike[str], error: type[NSTError] = NSTError) -> None:
     """Say before the work what would be wrong after it: raise `error` unless a file can be written at `path`."""
     folder = Path(path).absolute().parent
     if not folder.is_dir():
-        raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first.")
+        raise error(f"cannot write {path}: the folder {folder} does not exist. Make it first, or choose another one.")
     if len(os.fsencode(os.path.basename(path))) > 255:
         raise error(f"cannot write {path}: the name is too long.")
     if os.path.isdir(path):
         raise error(f"cannot write {path}: it is a folder. Give a file name inside it.")
-    if not os.access(folder, os.W_OK):
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        raise error(f"cannot write {path}: it is there and read-only. Choose another name, or make it writable.")
+    folder = Path(os.path.realpath(path)).parent  # where a link points to
+    if not _is_no_file(path) and not os.access(folder, os.W_OK):
         raise error(f"cannot write {path}: the folder {folder} is read-only. Choose another.")
 
 

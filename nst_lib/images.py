@@ -9,7 +9,7 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
@@ -60,21 +60,33 @@ def load_image(source: Any, size: int | None = None, *, max_pixels: int | None =
     """
     if size is not None:
         _check_sides(size)
-    if isinstance(source, Image.Image):
-        picture = _decode(source, "the given image", size, max_pixels)
-    elif isinstance(source, (bytes, bytearray, memoryview)):
-        picture = _decode(io.BytesIO(source), "the file in the given bytes", size, max_pixels)
-    elif isinstance(source, (str, os.PathLike)):
-        with _open_file(Path(source)) as file:
-            picture = _decode(file, str(source), size, max_pixels)
-    elif hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
-        picture = _from_array(np.asarray(source), "the given array")
-        _fitted(picture.shape, size, "the given array")
-    else:
-        raise PictureError(
-            f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array."
-        )
+    picture, _ = _load(source, size, max_pixels)
     return picture if size is None else resize(picture, size)
+
+
+def load_reduced(path: str | os.PathLike[str], short: int, long: int) -> np.ndarray:
+    """A picture file as `load_image` gives it, but small: with sides of at most `short` and `long` pixels, or more where its
+    short side would be below 32. A JPEG is decoded at a fraction of its size, which takes a fraction of the time.
+
+    Raises PictureError as `load_image`.
+    """
+
+    def least(width: int, height: int) -> tuple[int, int]:
+        scale = max(min(short / min(width, height), long / max(width, height)), MIN_SIDE / min(width, height))
+        return math.ceil(width * min(scale, 1)), math.ceil(height * min(scale, 1))
+
+    with _open_file(Path(path)) as file:
+        picture, _ = _decode(file, str(path), None, MAX_PIXELS, least)
+    width, height = least(picture.shape[1], picture.shape[0])
+    return resize(picture, (height, width))
+
+
+def load_with_opacity(source: Any, *, max_pixels: int | None = MAX_PIXELS) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture as `load_image` gives it, and its opacity (height, width) in [0, 1]; None if it has none.
+
+    Raises PictureError as `load_image`.
+    """
+    return _load(source, None, max_pixels)
 
 
 def resize(picture: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
@@ -163,6 +175,28 @@ def check_picture(picture: np.ndarray, name: str = "picture") -> np.ndarray:
     return np.ascontiguousarray(_check_range(array, name))
 
 
+def same_shape(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether pictures of these (height, width, ...) can be one at two sizes, whose sides were rounded to whole pixels."""
+    (height, width), (other_height, other_width) = shape[:2], other[:2]
+    return abs(height * other_width - width * other_height) <= 1.5 * max(height, width, other_height, other_width)
+
+
+def _load(source: Any, size: int | None, max_pixels: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+    """A picture at its own size, from which it can be brought to `size`, and its opacity or None."""
+    if isinstance(source, Image.Image):
+        return _decode(source, "the given image", size, max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _decode(io.BytesIO(source), "the file in the given bytes", size, max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        with _open_file(Path(source)) as file:
+            return _decode(file, str(source), size, max_pixels)
+    if hasattr(source, "__array__"):  # numpy, and the tensors of TensorFlow, JAX and PyTorch
+        picture, opacity = _from_array(_as_numpy(source), "the given array")
+        _fitted(picture.shape, size, "the given array")
+        return picture, opacity
+    raise PictureError(f"a picture cannot be a {type(source).__name__}: give a path, bytes, a PIL image or an array.")
+
+
 def _open_file(path: Path) -> IO[bytes]:
     if os.path.isdir(path):
         raise PictureError(f"{path} is a folder. Give the name of a picture inside it.")
@@ -180,7 +214,13 @@ def _open_file(path: Path) -> IO[bytes]:
         raise PictureError(f"{path} cannot be opened: {reason}. Check its permissions, or copy it.") from problem
 
 
-def _decode(source: IO[bytes] | Image.Image, name: str, size: int | None, max_pixels: int | None) -> np.ndarray:
+def _decode(
+    source: IO[bytes] | Image.Image,
+    name: str,
+    size: int | None,
+    max_pixels: int | None,
+    least: Callable[[int, int], tuple[int, int]] | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         if isinstance(source, Image.Image):
             image = source
@@ -193,6 +233,8 @@ def _decode(source: IO[bytes] | Image.Image, name: str, size: int | None, max_pi
         if max_pixels is not None and pixels > max_pixels:
             raise Image.DecompressionBombError
         _fitted((image.height, image.width), size, name)
+        if least:  # the width and height that suffice
+            image.draft(image.mode, least(image.width, image.height))
         large = pixels > (Image.MAX_IMAGE_PIXELS or math.inf)  # some decoders ask Pillow's limit once more
         with _pixel_limit(max_pixels) if large else nullcontext():
             image.load()
@@ -273,7 +315,19 @@ def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     return None if np.abs(change).max() <= 1 else transform
 
 
-def _from_array(array: np.ndarray, name: str) -> np.ndarray:
+def _as_numpy(source: Any) -> np.ndarray:
+    """An array or tensor as NumPy's. PyTorch's say no if they have a gradient, are on a GPU, or are of a kind of its own."""
+    try:
+        if hasattr(source, "detach"):
+            source = source.detach().cpu()
+            source = source.float() if source.is_floating_point() else source
+        array = np.asarray(source)
+    except (TypeError, RuntimeError, ValueError) as problem:
+        raise PictureError(f"the given array cannot be read: {problem} Give a NumPy array.") from problem
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array
+
+
+def _from_array(array: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     pixels = array[..., None] if array.ndim == 2 else array
     number = array.dtype.kind in "bf" or (array.dtype.kind == "u" and array.dtype.itemsize <= 2)
     if not number or pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or pixels.size == 0:
@@ -284,10 +338,11 @@ def _from_array(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind == "u":
         pixels = np.divide(pixels, np.iinfo(array.dtype).max, dtype=np.float32)
     pixels = _check_range(pixels, name)
+    opacity = None
     if pixels.shape[2] == 4:
         alpha = pixels[..., 3:]
-        pixels = pixels[..., :3] * alpha + (1 - alpha)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+        pixels, opacity = pixels[..., :3] * alpha + (1 - alpha), alpha[..., 0]
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))), opacity
 
 
 def _check_range(array: np.ndarray, name: str) -> np.ndarray:

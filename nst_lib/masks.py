@@ -3,16 +3,14 @@
 A mask is a float32 array (height, width): 1 inside its region, 0 outside, between the two at a soft edge.
 """
 
-import io
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import MAX_PIXELS, load_image
+from nst_lib.images import MAX_PIXELS, load_with_opacity, same_shape
 
 OVERLAP = 0.02  # what neighbouring masks may exceed 1 by, where their soft edges meet
 
@@ -24,25 +22,8 @@ def load_mask(source: Any, *, max_pixels: int | None = MAX_PIXELS) -> np.ndarray
     Raises:
         PictureError: if it is no picture, or has more than `max_pixels`.
     """
-    picture = load_image(source, max_pixels=max_pixels)
-    opacity = _opacity(source)
+    picture, opacity = load_with_opacity(source, max_pixels=max_pixels)
     return picture.mean(axis=-1) if opacity is None or opacity.min() == 1 else opacity
-
-
-def _opacity(source: Any) -> np.ndarray | None:
-    """The alpha channel (height, width) of what `load_image` has taken; None if it has none."""
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        source = io.BytesIO(source)
-    if isinstance(source, (str, os.PathLike, io.BytesIO)):
-        with Image.open(source) as image:
-            return _opacity(image)
-    if isinstance(source, Image.Image):
-        if not source.has_transparency_data:
-            return None
-        alpha = ImageOps.exif_transpose(source).convert("RGBA").getchannel("A")
-        return np.asarray(alpha, "float32") / 255
-    array = np.asarray(source)
-    return load_image(array[..., 3]).mean(axis=-1) if array.ndim == 3 and array.shape[2] == 4 else None
 
 
 def fit_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -64,11 +45,12 @@ def check_masks(masks: Sequence[np.ndarray], paintings: int, content: np.ndarray
     fitted = []
     for number, mask in enumerate(masks, 1):
         mask = np.asarray(mask)
-        if mask.ndim != 2 or mask.dtype.kind not in "bf" or not (mask.min() >= 0 and mask.max() <= 1):
+        good = mask.ndim == 2 and mask.dtype.kind in "bf" and mask.size and mask.min() >= 0 and mask.max() <= 1
+        if not good:  # also for NaN
             raise PictureError(
                 f"mask {number} is {mask.dtype} of shape {mask.shape}: expected (height, width) in [0, 1]."
             )
-        if abs(mask.shape[0] * width - mask.shape[1] * height) > 1.5 * max(height, width, *mask.shape):
+        if not same_shape(mask.shape, content.shape):
             raise PictureError(
                 f"mask {number} is {mask.shape[1]} x {mask.shape[0]} and the photograph {width} x {height}: they must have "
                 "the same shape. Draw the mask over the photograph itself."

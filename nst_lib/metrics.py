@@ -10,7 +10,7 @@ from keras import ops
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.color import matrix_power, to_oklab
 from nst_lib.errors import PictureError
-from nst_lib.images import check_picture, resize
+from nst_lib.images import check_picture, resize, same_shape
 from nst_lib.losses import STYLE_GAIN, gram_distance, gram_target, relative_error
 from nst_lib.subject import resize_painting
 
@@ -59,7 +59,7 @@ def score(
     """
     pastiche, content = check_picture(pastiche, "the pastiche"), check_picture(content, "the photograph")
     (h, w), (h_content, w_content) = pastiche.shape[:2], content.shape[:2]
-    if abs(h * w_content - w * h_content) > 1.5 * max(h_content, w_content):
+    if not same_shape(pastiche.shape, content.shape):
         raise PictureError(
             f"the pastiche is {w} x {h} and the photograph {w_content} x {h_content}: they are not the same picture. Give "
             "the photograph that was painted."

@@ -20,8 +20,8 @@ from PIL import Image
 
 from nst_lib.color import from_oklab, to_oklab
 from nst_lib.errors import SettingsError, check_number
-from nst_lib.files import atomic_write, check_writable
-from nst_lib.images import MIN_SIDE, check_picture, load_image, resize, to_pil
+from nst_lib.files import as_text, atomic_write, check_writable
+from nst_lib.images import check_picture, load_reduced, to_pil
 
 MAX_PICTURES = 100  # more would be stamps
 PAGE, MARGIN, GAP = (297.0, 210.0), 14.0, 5.0  # millimetres: A4 landscape
@@ -31,7 +31,7 @@ BAND, MOST = 13.0, 45.0  # the height of the common palette: at least, and where
 LEAST_WIDTH = 12.0  # for the palette of a narrow picture
 POINT = 25.4 / 72  # in millimetres
 DPI = 200
-PIXELS = 2400  # the long side of what is kept of a picture: the page at that resolution
+PIXELS = 2400  # the long side of what is kept of a picture: the page's at that resolution
 ACCENT = np.array([1.0, 2.0, 2.0])  # hue and saturation count twice: a small bright spot is what one remembers
 BIN, APART = 0.08, 0.25  # in Oklab so stretched: a bin's side, and how far the colours of a palette are apart
 _settings_lock = threading.Lock()  # matplotlib's settings are one set for the whole process: one page at a time
@@ -94,9 +94,8 @@ def draw_board(
     font: str | None = None,
 ) -> Board:
     """The page that `moodboard` writes, as files of these `kinds`; arguments and errors are its."""
+    check_count(len(pictures))
     pictures = [check_picture(picture, "a picture of the board") for picture in pictures]
-    if not 1 <= len(pictures) <= MAX_PICTURES:
-        raise SettingsError(f"{len(pictures)} pictures for a mood board: give 1 to {MAX_PICTURES}.")
     check_number("columns", 1 if columns is None else columns, whole=True, least=1)
     try:
         import matplotlib
@@ -107,6 +106,7 @@ def draw_board(
             f'mood boards need matplotlib ({problem}). Run `pip install "nst_lib[course]"`.'
         ) from problem
 
+    title = as_text(title)
     settings: dict[Any, Any] = {"font.family": _families(font), "pdf.fonttype": 42, "text.parse_math": False}
     with _settings_lock, matplotlib.rc_context(settings):
         figure = Figure(figsize=(PAGE[0] / 25.4, PAGE[1] / 25.4), dpi=DPI, facecolor="white")
@@ -121,12 +121,15 @@ def draw_board(
     return Board(files, [(x / PAGE[0], y / PAGE[1], w / PAGE[0], h / PAGE[1]) for x, y, w, h in boxes])
 
 
-def load_for_board(path: str | os.PathLike) -> np.ndarray:
-    """A picture, no larger than a page shows it, so that many fit in memory. Raises PictureError."""
-    picture = load_image(path)
-    short, long = sorted(picture.shape[:2])
-    size = max(PIXELS, math.ceil(MIN_SIDE * long / short))
-    return picture if long <= size else resize(picture, size)
+def load_for_board(path: str | os.PathLike, pictures: int = 1) -> np.ndarray:
+    """A picture, no larger than a page of so many pictures shows it, so that they fit in memory. Raises PictureError."""
+    return load_reduced(path, math.ceil(1.5 * PIXELS / math.sqrt(pictures)), PIXELS)  # more than its share of the page
+
+
+def check_count(pictures: int) -> None:
+    """Raise SettingsError unless a board takes so many pictures."""
+    if not 1 <= pictures <= MAX_PICTURES:
+        raise SettingsError(f"{pictures} pictures for a mood board: give 1 to {MAX_PICTURES}.")
 
 
 def board_paths(output: str | os.PathLike) -> tuple[Path, Path]:
@@ -134,7 +137,10 @@ def board_paths(output: str | os.PathLike) -> tuple[Path, Path]:
     output = Path(output)
     if output.suffix.lower() not in (".png", ".pdf"):
         raise SettingsError(f"cannot write {output}: a mood board's name ends in .png or .pdf.")
-    return output.with_suffix(".png"), output.with_suffix(".pdf")
+    png, pdf = (
+        output if output.suffix.lower() == suffix else output.with_suffix(suffix) for suffix in (".png", ".pdf")
+    )
+    return png, pdf
 
 
 def palette(picture: np.ndarray, colors: int = 5) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.files import atomic_write, check_outputs
+from nst_lib.files import as_text, atomic_write, check_outputs
 from nst_lib.images import check_format, load_image, picture_suffixes, save_image
 from nst_lib.terminal import noted_signals, paint_to_file, progress_bar
 
@@ -145,8 +145,7 @@ def _explore(options: argparse.Namespace) -> int:
     if not painted:
         print("nst: stopped before the first tile was painted. Nothing was written.", file=sys.stderr)
         return 128 + signals[0]
-    names = [Path(style).stem.replace("_", " ") for style in options.styles]
-    subject = Path(options.content).stem.replace("_", " ")
+    subject, *names = (as_text(Path(path).stem).replace("_", " ") for path in (options.content, *options.styles))
     save_image(draw_sheet(tiles, f"{subject} · {names[0]}" if len(names) == 1 else subject, names), output)
     lines = []
     for tile in painted:
@@ -157,7 +156,7 @@ def _explore(options: argparse.Namespace) -> int:
         axes = AXES if len(names) > 1 else AXES[1:]
         lines += [f"# {tile.number}: {', '.join(tile.variant.describe(axes, names))}", shlex.join(words)]
     with atomic_write(text, SettingsError) as file:
-        file.write(("\n".join(lines) + "\n").encode())
+        file.write(("\n".join(lines) + "\n").encode(errors="surrogateescape"))  # names as the system has them
     print("\n".join(lines))
     lost = [tile for tile in tiles if tile.problem]
     for tile in lost:
@@ -172,14 +171,15 @@ def _explore(options: argparse.Namespace) -> int:
 
 
 def _moodboard(options: argparse.Namespace) -> int:
-    from nst_lib.moodboards import board_paths, load_for_board, moodboard
+    from nst_lib.moodboards import board_paths, check_count, load_for_board, moodboard
 
     paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
     check_outputs(board_paths(options.output), paths)
+    check_count(len(paths))
     with progress_bar("reading the pictures") as bar:
         pictures = []
         for path in paths:
-            pictures.append(load_for_board(path))
+            pictures.append(load_for_board(path, len(paths)))
             bar.update(round(1000 * len(pictures) / len(paths)) - bar.n)
     png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
     print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")

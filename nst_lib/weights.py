@@ -156,13 +156,21 @@ def read_weights(path: str | os.PathLike, network: str) -> LayerWeights:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(f"there is no weights file {path}. Check the path, or run `nst fetch {network}`.")
+    if path.suffix == ".h5" and network not in DOWNLOADS:
+        of = next((name for name in DOWNLOADS if name in path.name), "vgg19")
+        raise WeightsError(
+            f"{path} is not a file of {network}, the network chosen, whose files end in .npz. Choose the network that it is "
+            f"of: add --backbone {of} (backbone= in Python)."
+        )
     read = _read_npz if path.suffix == ".npz" else _read_keras
     try:
         arrays = read(path, network)
     except DAMAGED as problem:
+        fetched = network in DOWNLOADS and path.resolve() == cached_file(network).resolve()
+        hint = f"Delete it and run `nst fetch {network}`." if fetched else "Copy it again, or choose its network."
         raise WeightsError(
             f"{path} could not be read as weights of {network}: {str(problem).splitlines()[0]} The file is damaged or of "
-            "another network; delete it and fetch it again."
+            f"another network. {hint}"
         ) from problem
     _check(arrays, network, path)
     return arrays

@@ -779,6 +779,15 @@ def test_a_reader_that_goes_away(nst, monkeypatch):
     assert nst("layers").code == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk, on Linux")
+def test_output_to_a_full_disk():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "nst_lib", "layers"]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr == "nst: the output cannot be written: No space left on device. Free some space.\n"
+
+
 def test_a_texture_and_its_preview(nst, here):
     result = nst("texture", "wave.png", "--size", 128, "--steps", 2, "-o", "tile.png")
     assert result.code == 0 and re.search(r"painted at percentiles \d+ and \d+ of those within", result.out)

@@ -1,6 +1,9 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from nst_lib import color
 from nst_lib.color import from_oklab, keep_colors, match_colors, to_oklab
 from nst_lib.errors import SettingsError
 
@@ -84,3 +87,20 @@ def test_a_grey_photograph_makes_a_grey_picture(random_picture):
 def test_an_unknown_method_is_named(random_picture):
     with pytest.raises(SettingsError, match="unknown method 'linaer': did you mean linear"):
         match_colors(random_picture, random_picture, "linaer")
+
+
+def test_a_large_picture_takes_little_memory_beside_what_comes_out(random_picture, monkeypatch):
+    monkeypatch.setattr(color, "PIECE", 1000)  # which does not divide its pixels
+    other = random_picture[::-1, ::-1].copy()
+    small = keep_colors(random_picture, other)
+    np.testing.assert_allclose(small[:32], keep_colors(random_picture[:32], other[:32]), atol=1e-6)
+    monkeypatch.undo()
+    picture, other = (np.tile(pixels, (16, 16, 1)) for pixels in (random_picture, other))
+    tracemalloc.start()
+    try:
+        kept = keep_colors(picture, other)
+        bytes_per_pixel = tracemalloc.get_traced_memory()[1] / (picture.size / 3)
+    finally:
+        tracemalloc.stop()
+    assert bytes_per_pixel < 25  # 12 of them the picture; they were 220
+    np.testing.assert_allclose(kept[:40, :48], small, atol=1e-6)

@@ -4,6 +4,7 @@ import inspect
 import os
 import shlex
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -219,6 +220,15 @@ def test_the_command_line_paints_a_sheet_and_prints_commands_that_parse(nst, her
         )
         assert (options.size, options.pyramid, options.steps, options.init) == (128, 2, 4, "noise")
         assert (options.style_weight, options.seed) == [(0.3, 1), (0.3, 2), (3, 1), (3, 2)][number - 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where names are bytes")
+def test_names_that_are_no_utf_8_are_in_the_commands_as_they_are(nst, here):
+    os.rename(b"wave.png", b"caf\xe9.png")
+    result = nst("explore", "my photo.png", "caf\udce9.png", "--style-weight", 1, "--style-scale", 1, "--size", 64,
+                 "--steps", 1)  # fmt: skip
+    assert result.code == 0 and r"nst paint 'my photo.png' 'caf\udce9.png'" in result.out
+    assert b"'caf\xe9.png'" in Path("my photo_explored.txt").read_bytes()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Unix signals")

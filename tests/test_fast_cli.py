@@ -150,7 +150,7 @@ def test_a_folder_is_painted_and_what_cannot_be_read_left_out(nst, photos):
     with Image.open(photos / "lemurs.png") as image:
         image.save(photos / "lemurs.gif")
     code, out, err = nst("fast", photos, "--style", STYLE)
-    assert code == 0
+    assert code == 1
     assert re.fullmatch(rf"photos_{STYLE}: 5 of 6 pictures in \d+\.\d s\n", out)
     assert err.startswith("nst: left out: photos/broken.png ") and len(err.splitlines()) == 1
     names = {"astronaut.jpg", "coffee_cup.jpg", "lemurs.jpg", "lemurs.png", "lemurs.gif.png"}
@@ -336,7 +336,7 @@ def test_films_and_pictures_in_a_folder(nst, film, monkeypatch):
         commands, "load_style", lambda *given, frames: loaded.append(frames) or load(*given, frames=frames)
     )
     code, out, err = nst("fast", "in", "--style", STYLE, "--size", 48, "--steady", 0, "-o", "out")
-    assert code == 0 and out.startswith("out: 3 of 4 pictures and films in ")
+    assert code == 1 and out.startswith("out: 3 of 4 pictures and films in ")
     assert err.startswith("nst: left out: in/cut.mp4 cannot be read") and len(err.splitlines()) == 1
     assert {path.name for path in Path("out").iterdir()} == {"film.mkv", "old.avi.mp4", "my photo.jpg"}
     assert loaded == [False, True]  # films by the engine that is quickest with many frames of one size
@@ -553,6 +553,15 @@ def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     assert read("my_photo_a_wave.png").shape == read("my photo.jpg").shape
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="where names are bytes")
+def test_a_name_that_is_no_utf_8_does_not_cost_the_training(nst, wave, monkeypatch):
+    short_epochs(monkeypatch)
+    os.rename(wave, b"caf\xe9.jpg")
+    code, out, _ = nst("train", "caf\udce9.jpg", "--photos", "photos", "--vector-only", "--steps", 2, "--batch", 1)
+    assert code == 0 and r"caf\udce9.npz: caf\udce9; 2 pictures in" in out
+    assert list(StyleFile.load(os.fsdecode(b"caf\xe9.npz")).styles) == [r"caf\udce9"]
+
+
 @posix
 def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypatch):
     script = (
@@ -579,12 +588,20 @@ def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypat
     assert Path("a wave.training.npz").is_file() and not Path("a wave.npz").exists()
 
     command = shlex.split(err.splitlines()[-1])
-    assert command == ["nst", *settings, "--resume"]
+    assert command == ["nst", "train", "--resume", *settings[1:]]
     short_epochs(monkeypatch)
     code, out, err = nst(*command[1:])
     assert code == 0 and err == "" and "a wave.npz: a wave; 6 pictures in " in out
     assert not Path("a wave.training.npz").exists()
     assert list(StyleFile.load("a wave.npz").styles) == ["a wave"]
+
+
+@pytest.mark.parametrize("resume", [[], ["--resume"]])
+def test_what_goes_on_is_the_command_that_was_stopped_also_from_python(nst, wave, monkeypatch, resume):
+    start_engine()
+    monkeypatch.setattr("nst_lib.fast.training.train", lambda *_, **__: None)
+    code, _, err = nst("train", *resume, "--photos", "photos", "--", "a wave.jpg")
+    assert code == 143 and err.endswith("\n  nst train --resume --photos photos -- 'a wave.jpg'\n")
 
 
 @pytest.mark.parametrize(

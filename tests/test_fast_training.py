@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import keras
@@ -150,6 +151,18 @@ def test_a_thread_cuts_the_next_batch_meanwhile(folder, monkeypatch):
             data[index]
     data._ahead.shutdown()
     assert cut == [(epoch, index, False) for epoch in range(2) for index in range(3)] + [(2, 0, False)]
+
+
+@pytest.mark.parametrize("accident", [False, True])
+def test_a_training_lets_go_of_its_photographs_and_threads(paintings, folder, monkeypatch, accident):
+    made = []
+    monkeypatch.setattr(training, "Photos", lambda *given: made.append(Photos(*given)) or made[-1])
+    monkeypatch.setattr(training, "_fit", lambda _, data, *__: data[0])
+    monkeypatch.setattr(training, "_make_trainer", lambda *_: 1 / 0 if accident else None)
+    with pytest.raises(ZeroDivisionError) if accident else nullcontext():
+        assert train(paintings, folder, **SETTINGS, should_stop=lambda: True) is None
+    threads = made[0]._pool._threads | made[0]._ahead._threads
+    assert made[0].photos == [] and threads and not any(thread.is_alive() for thread in threads)
 
 
 def test_photographs_of_any_kind_are_seen_as_load_image_sees_them(tmp_path):

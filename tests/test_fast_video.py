@@ -82,6 +82,15 @@ def read_sound(path):
     return np.array([float(packet.pts * packet.time_base) for packet in packets]), [bytes(packet) for packet in packets]
 
 
+def read_loudness(path):
+    """The times of the pieces of sound, and the root of their mean square: of a sine of 1, 0.7."""
+    with av.open(str(path)) as film:
+        pieces = [(frame.time, frame.to_ndarray()) for frame in film.decode(audio=0)]
+    wave = np.concatenate([piece.ravel() for _, piece in pieces[4:-4]])
+    full = np.iinfo(wave.dtype).max if wave.dtype.kind == "i" else 1
+    return np.array([time for time, _ in pieces]), np.sqrt(np.mean((wave / full) ** 2))
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -183,10 +192,34 @@ def test_sound_is_copied_as_it_is_and_in_time(here, source, output):
     assert after - read_frames(output)[0][0] == pytest.approx(before - read_frames(source)[0][0], abs=2e-3)
 
 
-def test_sound_that_the_format_cannot_hold_is_said_with_a_format_that_can(here):
-    write_film("old.avi", 5, codec="mpeg4", sound="pcm_s16le")
-    refuses(VideoError, "o.mp4", "sound does not fit into a .mp4 file", ".mkv", source="old.avi")
-    assert paint("old.avi", "o.mkv").sound and read_sound("o.mkv")[1]
+@pytest.mark.parametrize(
+    ("source", "codec", "sound", "kept"),
+    [
+        ("old.avi", "mpeg4", "pcm_s16le", (".mov", ".mkv")),
+        ("old.avi", "mpeg4", "adpcm_ms", ()),
+        ("old.flv", "flv", "adpcm_swf", ()),
+        ("film.mkv", "libx264", "flac", (".mp4", ".mkv")),
+    ],
+)
+def test_sound_that_the_format_cannot_hold_becomes_aac(here, source, codec, sound, kept):
+    write_film(source, 15, codec=codec, sound=sound)
+    times, loudness = read_loudness(source)
+    for suffix in (".mp4", ".mov", ".mkv"):
+        assert paint(source, f"o{suffix}").sound
+        with av.open(f"o{suffix}") as film:
+            assert (film.streams.audio[0].codec_context.name == sound) == (suffix in kept)
+        after, loud = read_loudness(f"o{suffix}")
+        assert after[-1] == pytest.approx(times[-1], abs=0.1) and loud == pytest.approx(loudness, rel=0.05)
+
+
+def test_damaged_sound_that_becomes_aac_does_not_cost_the_film(here, monkeypatch):
+    write_film("old.avi", 15, codec="mpeg4", sound="adpcm_ms")
+    content = bytearray(Path("old.avi").read_bytes())
+    sounds = [found.start() for found in re.finditer(b"01wb", content)]
+    content[sounds[8] + 8] = 99  # the number of a predictor: there are seven
+    Path("old.avi").write_bytes(content)
+    report = paint("old.avi")
+    assert (report.frames, report.sound) == (15, True) and read_loudness("o.mp4")[0][-1] > 1.2
 
 
 def test_frames_are_counted_as_they_are_painted(here):

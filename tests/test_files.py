@@ -1,16 +1,19 @@
 """Atomic writing: after any accident there is the old file or the new one, and no litter."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nst_lib.errors import CheckpointError, NSTError
-from nst_lib.files import atomic_write
+from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable
 
 
 @pytest.fixture
@@ -48,14 +51,52 @@ def test_a_name_as_long_as_the_file_system_allows(tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Unix permissions")
-def test_permissions_follow_the_umask(old):
+def test_permissions_are_those_of_the_old_file_and_of_a_new_one_follow_the_umask(old):
+    old.chmod(0o604)
+    new = old.with_name("new.npz")
     before = os.umask(0o027)
     try:
-        with atomic_write(old) as file:
-            file.write(b"new")
+        for path in (old, new):
+            with atomic_write(path) as file:
+                file.write(b"new")
     finally:
         os.umask(before)
-    assert old.stat().st_mode & 0o777 == 0o640
+    assert old.stat().st_mode & 0o777 == 0o604 and new.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("read_only", ["weights.npz", "."])
+def test_a_read_only_file_or_folder_is_refused_before_the_work(old, monkeypatch, read_only):
+    refused = (old.parent / read_only).resolve()  # not by its permissions: root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path).resolve() != refused)
+    with pytest.raises(NSTError, match=f"cannot write {old}: .*read-only. Choose another"):
+        check_writable(old)
+    with pytest.raises(NSTError, match="read-only"), atomic_write(old):
+        pytest.fail("the block must not run")
+    assert old.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of Unix")
+def test_a_pipe_or_a_link_does_not_need_its_own_folder_to_be_writable(old, tmp_path, monkeypatch):
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    os.mkfifo(folder / "stdout")
+    (folder / "link").symlink_to(old)
+    monkeypatch.setattr(os, "access", lambda path, _: Path(path) != folder)
+    check_writable(folder / "stdout")
+    check_writable(folder / "link")
+    with pytest.raises(NSTError, match="dev is read-only"):
+        check_writable(folder / "new")
+
+
+def test_a_path_for_programs_that_open_files_themselves(old):
+    with atomic_path(old) as unfinished:
+        assert unfinished.suffix == ".npz" and unfinished.parent == old.parent and unfinished.stat().st_size == 0
+        unfinished.write_bytes(b"new")
+        assert old.read_bytes() == b"old"
+    assert old.read_bytes() == b"new" and list(old.parent.iterdir()) == [old]
+    with pytest.raises(ValueError, match="a bug"), atomic_path(old) as unfinished:
+        raise ValueError("a bug")
+    assert old.read_bytes() == b"new" and list(old.parent.iterdir()) == [old]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes of Unix")
@@ -128,7 +169,7 @@ def test_a_folder_in_the_place_of_the_file(tmp_path):
 def test_a_read_only_folder(old):
     old.parent.chmod(0o500)
     try:
-        with pytest.raises(NSTError, match="Permission denied"), atomic_write(old):
+        with pytest.raises(NSTError, match="is read-only"), atomic_write(old):
             pytest.fail("the block must not run")
     finally:
         old.parent.chmod(0o700)
@@ -145,3 +186,15 @@ def test_a_read_only_folder_simulated(old, monkeypatch):
     monkeypatch.undo()
     assert old.read_bytes() == b"old"
     assert list(old.parent.iterdir()) == [old]
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (((", b"  {\n {", b"\0" * 20, b"[" * 60])
+def test_whatever_numpy_says_of_a_damaged_array_is_known(tmp_path, header):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.zeros(3))
+    data = bytearray(file.getvalue())
+    data[10 : 10 + len(header)] = header
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", bytes(data))
+    with np.load(tmp_path / "a.npz") as arrays, pytest.raises(DAMAGED):
+        arrays["a"]

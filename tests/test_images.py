@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, JpegImagePlugin
+from PIL import ExifTags, Image, ImageCms, JpegImagePlugin
 
 from nst_lib import images
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import MIN_SIDE, check_picture, crop_to_fit, load_image, resize, save_image, to_pil
+from nst_lib.images import MIN_SIDE, check_picture, crop_to_fit, load_image, load_reduced, resize, save_image, to_pil
 
 HALF_STEP = 0.5 / 255 + 1e-6
 few = settings(max_examples=40, deadline=None)
@@ -872,3 +873,63 @@ def test_the_pictures_of_the_course_survive_loading_and_saving(tmp_path):
         assert_picture(picture, *picture.shape[:2])
         assert np.abs(load_image(save_image(picture, tmp_path / "again.png")) - picture).max() <= HALF_STEP
         assert np.abs(load_image(save_image(picture, tmp_path / "again.jpg")) - picture).mean() < 0.02
+
+
+# Smaller than the file
+
+
+def test_a_reduced_picture_is_a_small_one_of_the_same(tmp_path):
+    path = ROOT / "data/content/chenonceau_castle.jpg"
+    whole = load_image(path)
+    for short, long, size in ((60, 600, 60), (600, 90, None), (20, 20, 32)):
+        small = load_reduced(path, short, long)
+        assert min(small.shape[:2]) == (size or round(long * min(whole.shape[:2]) / max(whole.shape[:2])))
+        assert np.abs(small - resize(whole, small.shape[:2])).mean() < 0.015
+    np.testing.assert_array_equal(load_reduced(path, 10**5, 10**5), whole)
+    with Image.open(path) as image:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        image.convert("L").save(tmp_path / "turned.jpg", exif=exif)
+    assert load_reduced(tmp_path / "turned.jpg", 60, 600).shape[1] == 60
+    with pytest.raises(PictureError, match="nowhere.jpg does not exist"):
+        load_reduced(tmp_path / "nowhere.jpg", 60, 600)
+
+
+def test_of_a_large_jpeg_a_fraction_is_decoded(tmp_path, monkeypatch):
+    Image.new("RGB", (800, 640), "teal").save(tmp_path / "large.jpg")
+    decoded = []
+    monkeypatch.setattr(
+        images, "_pixels", lambda image, pixels=images._pixels: decoded.append(image.size) or pixels(image)
+    )
+    assert load_reduced(tmp_path / "large.jpg", 100, 100).shape == (80, 100, 3)
+    assert decoded == [(100, 80)]
+
+
+# Tensors
+
+
+def test_tensors_with_a_gradient_and_in_bfloat16_are_pictures():
+    torch = pytest.importorskip("torch", reason="PyTorch's tensors")
+    picture = torch.rand(40, 48, 3, requires_grad=True)
+    np.testing.assert_array_equal(load_image(picture), picture.detach().numpy())
+    np.testing.assert_allclose(load_image(picture.bfloat16()), picture.detach().numpy(), atol=0.005)
+    whole = (picture * 255).to(torch.uint8)
+    np.testing.assert_array_equal(load_image(whole), whole.numpy() / np.float32(255))
+    with pytest.raises(PictureError, match="the given array cannot be read"):
+        load_image(picture.to("meta"))
+
+
+@pytest.mark.parametrize("problem", [TypeError, RuntimeError, ValueError])
+def test_what_does_not_become_an_array_is_said(problem):
+    class Tensor:
+        def __array__(self, *_, **__):
+            raise problem("unsupported ScalarType.")
+
+    with pytest.raises(PictureError, match="cannot be read: unsupported ScalarType. Give a NumPy array"):
+        load_image(Tensor())
+
+
+def test_bfloat16_of_other_engines_is_a_picture():
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="bfloat16 in NumPy")
+    picture = noise() / np.float32(255)
+    np.testing.assert_allclose(load_image(picture.astype(ml_dtypes.bfloat16)), picture, atol=0.005)

@@ -4,7 +4,7 @@ import numpy as np
 import oracles
 import pytest
 from keras import ops
-from PIL import Image
+from PIL import ExifTags, Image
 
 from nst_lib import cli
 from nst_lib.errors import PictureError, SettingsError
@@ -85,6 +85,22 @@ def test_masks_come_from_lightness_or_transparency(tmp_path):
         load_mask(tmp_path / "gone.png")
 
 
+def test_a_mask_is_read_with_all_care_that_pictures_are(tmp_path):
+    drawn = np.zeros((40, 48), "uint8")
+    drawn[10:20] = 255
+    Image.fromarray(np.dstack([drawn * 0] * 3 + [drawn])).save(tmp_path / "mask.png", exif=b"Exif\0\0no TIFF")
+    np.testing.assert_allclose(load_mask(tmp_path / "mask.png"), drawn / 255, atol=1e-6)
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.dstack([drawn * 0] * 3 + [drawn])).save(tmp_path / "turned.png", exif=turned)
+    np.testing.assert_allclose(load_mask(tmp_path / "turned.png"), np.rot90(drawn, -1) / 255, atol=1e-6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", 800)  # which refuses more than twice as many
+        with pytest.raises(PictureError, match="more than 1,900 pixels"):
+            load_mask(tmp_path / "mask.png", max_pixels=1900)
+        assert load_mask(tmp_path / "mask.png", max_pixels=1920).shape == (40, 48)
+
+
 @pytest.mark.parametrize(
     ("masks", "error", "message"),
     [
@@ -93,6 +109,8 @@ def test_masks_come_from_lightness_or_transparency(tmp_path):
         ([LEFT, LEFT], SettingsError, "overlap on 50.0% of the picture"),
         ([LEFT, RIGHT[:, :40]], PictureError, "mask 2 is 40 x 64 and the photograph 64 x 64"),
         ([LEFT, RIGHT * 2], PictureError, "mask 2 is float32 of shape"),
+        ([LEFT, np.zeros((0, 0))], PictureError, r"mask 2 is float64 of shape \(0, 0\)"),
+        ([LEFT, RIGHT * np.nan], PictureError, "mask 2 is float32"),
         ([LEFT, np.dstack([RIGHT] * 3)], PictureError, r"mask 2 .*\(64, 64, 3\)"),
     ],
 )

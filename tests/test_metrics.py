@@ -7,7 +7,7 @@ import pytest
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.color import to_oklab
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.images import resize
+from nst_lib.images import resize, same_shape
 from nst_lib.metrics import Score, palette_distance, score, structural_similarity
 from nst_lib.weights import POCKET_FILE
 
@@ -43,11 +43,13 @@ def test_the_photograph_and_the_painting_are_brought_to_the_size_of_the_pastiche
     assert measured == expected and isinstance(measured, Score)
 
 
-@pytest.mark.parametrize("shape, original", [((43, 64), (427, 640)), ((64, 43), (640, 427)), ((32, 47), (200, 297))])
+@pytest.mark.parametrize("shape, original", [((43, 64), (427, 640)), ((64, 43), (640, 427)), ((32, 47), (200, 297)),
+                                             ((682, 1024), (171, 256))])  # fmt: skip
 def test_a_shape_that_differs_by_rounding_is_the_same(shape, original):
     rng = np.random.default_rng(0)
     pastiche, photograph = (rng.uniform(size=(*size, 3)).astype("float32") for size in (shape, original))
     assert np.isfinite(score(pastiche, photograph, photograph).total)
+    assert same_shape(shape, original) and same_shape(original, shape)
 
 
 def test_the_painting_may_be_long_and_thin(pair):

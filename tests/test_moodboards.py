@@ -11,7 +11,7 @@ from nst_lib import moodboards
 from nst_lib.color import to_oklab
 from nst_lib.errors import PictureError, SettingsError
 from nst_lib.images import load_image, resize, save_image
-from nst_lib.moodboards import board_paths, hex_code, moodboard, palette
+from nst_lib.moodboards import board_paths, hex_code, load_for_board, moodboard, palette
 
 REFERENCE = Path(__file__).parent / "data" / "moodboard.png"
 
@@ -128,6 +128,11 @@ def test_the_same_pictures_give_the_same_bytes(matplotlib, tmp_path):
     assert first == [path.read_bytes() for path in moodboard(gradients(2), tmp_path / "b.png", title="T")]
 
 
+def test_the_name_that_was_given_is_written():
+    assert board_paths("MB.PNG") == (Path("MB.PNG"), Path("MB.pdf"))
+    assert board_paths("MB.Pdf") == (Path("MB.png"), Path("MB.Pdf"))
+
+
 def board_of(pair, folder):
     """A small copy of a board of five pictures."""
     pictures = [*pair, *gradients(5)[2:]]
@@ -143,7 +148,7 @@ def test_a_board_looks_as_it_did(matplotlib, tmp_path, pair):
     assert np.abs(np.roll(board, 3, axis=1) - reference).mean() > 0.02  # what the distance would notice
 
 
-@pytest.mark.parametrize("title", ["", "x" * 300, "two\nlines", "$\\frac{1}$ & 日本"])
+@pytest.mark.parametrize("title", ["", "x" * 300, "two\nlines", "$\\frac{1}$ & 日本", "Caf\udce9"])
 @pytest.mark.filterwarnings("ignore:Glyph")
 def test_any_title_stays_on_the_page(matplotlib, tmp_path, title):
     png, _ = moodboard(gradients(2), tmp_path / "board.png", title=title)
@@ -197,6 +202,25 @@ def test_a_folder_and_a_picture_on_the_command_line(matplotlib, nst, tmp_path, m
     result = nst("moodboard", "folder", "one.png", "--title", "T", "-o", "board.pdf")
     assert result.code == 0 and result.out == "board.png and board.pdf: 4 pictures, with their colours\n"
     assert Path("board.png").is_file() and Path("board.pdf").is_file()
+
+
+def test_pictures_are_counted_before_they_are_read(nst, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    for i in range(101):
+        Path(f"folder/{i}.jpg").touch()
+    result = nst("moodboard", "folder")
+    assert result.code == 2 and "101 pictures for a mood board: give 1 to 100" in result.err
+
+
+@pytest.mark.parametrize("count", [1, 5, 100])
+def test_pictures_are_read_as_large_as_they_are_shown(tmp_path, count):
+    save_image(flat(0.2, 0.4, 0.6, height=1000, width=1500), tmp_path / "a.jpg")
+    loaded = load_for_board(tmp_path / "a.jpg", count)
+    for aspects in ([1.5] * count, [1.5, *[0.75] * (count - 1)], [1.5, *[3] * (count - 1)]):
+        height = max(h for *_, h in moodboards._layout(aspects, 269, 140, 0, 0, None)) / 25.4 * moodboards.DPI
+        assert loaded.shape[0] >= min(height, 1000)
+    assert loaded.shape[0] <= 3600 / count**0.5
 
 
 def test_mistakes_on_the_command_line(nst, tmp_path, monkeypatch):

@@ -177,7 +177,7 @@ def test_a_truncated_npz(tmp_path, share):
     path = tmp_path / "weights.npz"
     data = POCKET_FILE.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(WeightsError, match=r"could not be read as weights of pocket: .*delete it and fetch it again"):
+    with pytest.raises(WeightsError, match=r"could not be read as weights of pocket: .*another network. Copy it again"):
         read_weights(path, "pocket")
 
 
@@ -187,8 +187,26 @@ def test_a_truncated_h5(vgg16, tmp_path, file, share):
     whole, path = vgg16[1] / file, tmp_path / file
     with open(whole, "rb") as source:
         path.write_bytes(source.read(int(share * whole.stat().st_size)))
-    with pytest.raises(WeightsError, match=r"could not be read as weights of vgg16: .*delete it and fetch it again"):
+    with pytest.raises(WeightsError, match=r"could not be read as weights of vgg16: .*another network. Copy it again"):
         read_weights(path, "vgg16")
+
+
+def test_only_what_was_fetched_is_to_be_deleted_and_fetched_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    path = cached_file("vgg16")
+    path.parent.mkdir()
+    path.write_bytes(b"damaged")
+    with pytest.raises(WeightsError, match="another network. Delete it and run `nst fetch vgg16`"):
+        read_weights(path, "vgg16")
+
+
+@pytest.mark.parametrize(("name", "network"), [("vgg16.weights.h5", "vgg16"), ("mine.h5", "vgg19")])
+def test_a_file_of_keras_is_not_of_the_pocket_network(tmp_path, name, network):
+    (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(
+        WeightsError, match=f"{name} is not a file of pocket, the network chosen.*--backbone {network} "
+    ):
+        read_weights(tmp_path / name, "pocket")
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")

@@ -21,7 +21,7 @@ from nst_lib.fast.running import ENGINES, Runner
 from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
-from nst_lib.files import check_outputs, check_writable, spare_path
+from nst_lib.files import as_text, check_outputs, check_writable, spare_path
 from nst_lib.images import (
     FORMATS,
     MAX_PIXELS,
@@ -233,7 +233,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
     print(f"{output}: {painted} in {time.perf_counter() - began:.1f} s{of_all}")
     if not done and not signals:
         raise PictureError(f"none of the {_count(files)} in {source} could be painted.")
-    return 128 + signals[0] if signals else 0
+    return 128 + signals[0] if signals else int(len(done) < len(files))
 
 
 def _fast_file(
@@ -296,12 +296,12 @@ def _fast_video(options: argparse.Namespace, style: Style, source: Path, output:
 
 
 def _train(options: argparse.Namespace) -> int:
-    names = [Path(path).stem for path in options.paintings]
+    names = [as_text(Path(path).stem) for path in options.paintings]
     if len(set(names)) < len(names):
         raise SettingsError(
             f"the paintings' file names are the styles' names: {', '.join(names)} are not all different."
         )
-    output = Path(options.output or f"{names[0]}.npz")
+    output = Path(options.output or f"{Path(options.paintings[0]).stem}.npz")
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
@@ -334,7 +334,13 @@ def _train(options: argparse.Namespace) -> int:
                             tensorboard=options.tensorboard, should_stop=lambda: signals, devices=options.devices,
                             **settings)  # fmt: skip
     if trained is None:
-        again = ["nst", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+        command, *rest = options.arguments
+        again = [
+            "nst",
+            command,
+            *([] if options.resume else ["--resume"]),
+            *rest,
+        ]  # not at the end: there may be a `--`
         print(f"nst: stopped. Go on with\n  {shlex.join(again)}", file=sys.stderr)
         return 128 + (signals or [signal.SIGTERM])[0]  # another worker's signal counts as one
     if not first:

@@ -24,7 +24,8 @@ class Photos(keras.utils.PyDataset):
     The batch depends only on the seed, the `epoch` and its index, so that a resumed training sees what an unbroken one
     would have seen.
 
-    While a step computes, a thread cuts the next batch.
+    While a step computes, a thread cuts the next batch. `close` ends it and lets go of the photographs: what has trained with
+    them, Keras does not forget.
 
     Attributes:
         found: how many files of pictures' kinds the folder has, of which MAX_PHOTOS are read at most.
@@ -69,6 +70,12 @@ class Photos(keras.utils.PyDataset):
                 f"none of the {len(files)} pictures in {folder} can be read" if files else f"{folder} has no pictures"
             )
             raise PictureError(f"{found}. Give a folder of photographs (JPEG, PNG, WebP); a few hundred are enough.")
+
+    def close(self) -> None:
+        """End the threads, and forget the photographs."""
+        for pool in (self._ahead, self._pool):
+            pool.shutdown(cancel_futures=True)
+        self._coming, self.photos = {}, []
 
     def __len__(self) -> int:
         return self.steps

@@ -7,6 +7,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import keras
@@ -192,7 +193,7 @@ def train(
     budget = Budget(60 * minutes if minutes else None if steps else 60 * MINUTES, steps, per_epoch)
     run = Run(data, budget, peak, settings, checkpoint, should_stop)
     keras.utils.set_random_seed(int(seed))  # here, as a judge that is loaded for the first time would draw from it
-    with several:
+    with closing(data), several:
         each = styles_per_photo(batch, len(paintings))
         trainer = _make_trainer(paintings, judge, precision, start, vector_only, style_weight, tv_weight, each, peak)
         if resume:

@@ -1,12 +1,11 @@
 """Films: every frame painted, at its own time, and the sound copied. PyAV reads and writes, OpenCV follows what moves."""
 
 import functools
+import io
 import math
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from nst_lib.errors import SettingsError, VideoError, check_number
 from nst_lib.fast.styles import Style
-from nst_lib.files import check_writable
+from nst_lib.files import atomic_path
 from nst_lib.images import MIN_SIDE, resize
 
 FORMATS = (".mp4", ".mov", ".mkv")  # of what is written; whatever FFmpeg knows is read
@@ -61,8 +60,9 @@ def paint_video(
 ) -> VideoReport:
     """Paint a film, frame by frame, into an H.264 film.
 
-    Every frame keeps its own time, so that films with a variable frame rate stay as they are; sound is copied as it is. The
-    file takes its place only when it is complete, or as far as it got when stopped or where the source is broken off.
+    Every frame keeps its own time, so that films with a variable frame rate stay as they are; sound is copied as it is, or
+    becomes AAC where such a file cannot hold it, as Windows Media's. The file takes its place only when it is complete, or
+    as far as it got when stopped or where the source is broken off.
 
     Args:
         source: a film in any format that FFmpeg reads.
@@ -88,31 +88,22 @@ def paint_video(
         raise VideoError(f"{source} does not exist. Check the spelling.")
     if os.path.realpath(output) == os.path.realpath(source):
         raise SettingsError(f"cannot write {output}: it is the input. Choose another name.")
-    check_writable(output, VideoError)
-    target = Path(os.path.realpath(output))  # a link stays, as in `atomic_write`
-    temporary = target.with_name(f".nst-{secrets.token_hex(8)}{output.suffix.lower()}")
     report = VideoReport()
-    try:
-        with av.open(str(source)) as film, av.open(str(temporary), "w") as out:
-            if not film.streams.video:
-                raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
-            _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+    with atomic_path(output, VideoError) as unfinished:
+        try:
+            with av.open(str(source)) as film, av.open(str(unfinished), "w") as out:
+                if not film.streams.video:
+                    raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
+                _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+        except av.error.FFmpegError as problem:
+            where = "be written" if report.frames else "be read"
+            which = output if report.frames else source
+            raise VideoError(
+                f"{which} cannot {where}: {problem.strerror or problem}. Is it a film, and is there space?"
+            ) from problem
         if not report.frames:
             why = f" ({report.damage})" if report.damage else ""
             raise VideoError(f"{source} has no frame that can be read{why}. Copy or download it again.")
-        os.replace(temporary, target)
-    except av.error.FFmpegError as problem:
-        where = "be written" if report.frames else "be read"
-        which = output if report.frames else source
-        hint = "Is it a film, and is there space?"
-        if report.sound and isinstance(problem, av.error.ArgumentError):
-            hint = f"Perhaps its sound does not fit into a {output.suffix} file: choose a name that ends in .mkv."
-        raise VideoError(f"{which} cannot {where}: {problem.strerror or problem}. {hint}") from problem
-    except OSError as problem:
-        raise VideoError(f"cannot write {output}: {problem.strerror or problem}.") from problem
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
     return report
 
 
@@ -129,7 +120,7 @@ def _transcode(
     pictures = film.streams.video[0]
     pictures.thread_type = "AUTO"
     painted = None
-    sounds: dict[int, Any] = {}
+    sounds: dict[int, _Sound] = {}
     waiting: list[Any] = []  # packets of sound that come before the first frame, with which the file is begun
     for kind, item in _demux(av, film, pictures, report):
         if kind == "sound":
@@ -140,7 +131,7 @@ def _transcode(
                 frame = resize(frame, size)
             if painted is None:
                 painted = _begin(out, pictures, frame, turned=bool(_quarter_turns(item) % 2))
-                sounds = {stream.index: out.add_stream_from_template(stream) for stream in film.streams.audio}
+                sounds = {stream.index: _Sound(av, out, stream) for stream in film.streams.audio}
                 report.size, report.sound = (painted.height, painted.width), bool(sounds)
             pixels = np.rint(_even(steadier(frame)) * 255).astype("uint8")
             encoded = encode_colors(av.VideoFrame.from_ndarray(pixels, format="rgb24"))
@@ -150,13 +141,56 @@ def _transcode(
             on_frame(report.frames, pictures.frames)
         if painted is not None:
             for packet in waiting:
-                packet.stream = sounds[packet.stream.index]
-                out.mux(packet)
+                out.mux(sounds[packet.stream.index].packets(packet))
             waiting.clear()
         if report.frames and should_stop():
             break
     if painted is not None:
+        for sound in sounds.values():
+            out.mux(sound.rest())
         out.mux(painted.encode(None))
+
+
+class _Sound:
+    """A stream of sound on its way into another file: copied, or as AAC if such a file cannot hold it as it is."""
+
+    def __init__(self, av: Any, out: Any, source: Any):
+        self._av, self._source, self._copied = av, source, _holds(av, out.format.name, source)
+        if self._copied:
+            self._stream = out.add_stream_from_template(source)
+        else:
+            rate = min(av.codec.Codec("aac", "w").audio_rates, key=lambda rate: abs(rate - source.rate))
+            self._stream = out.add_stream("aac", rate=rate, layout="mono" if source.channels == 1 else "stereo")
+
+    def packets(self, packet: Any) -> list[Any]:
+        """What is to be written for a packet of the source."""
+        if self._copied:
+            packet.stream = self._stream
+            return [packet]
+        try:
+            return [new for frame in packet.decode() for new in self._stream.encode(frame)]
+        except self._av.error.InvalidDataError:  # a moment without sound is no reason to lose the film
+            return []
+
+    def rest(self) -> list[Any]:
+        """What is still to be written after the last packet."""
+        if self._copied:
+            return []
+        late = [new for frame in self._source.decode(None) for new in self._stream.encode(frame)]
+        return [*late, *self._stream.encode(None)]
+
+
+def _holds(av: Any, kind: str, source: Any) -> bool:
+    """Whether a file of this kind can hold a stream of sound as it is: tried with one in memory."""
+    if kind == "mp4" and source.codec_context.name.startswith("pcm"):
+        return False  # not always, which shows at its end only, and few players know it
+    try:
+        with av.open(io.BytesIO(), "w", format=kind) as trial:
+            trial.add_stream_from_template(source)
+            trial.start_encoding()
+    except (ValueError, av.error.FFmpegError):  # ValueError: PyAV's own
+        return False
+    return True
 
 
 def _demux(av: Any, film: Any, pictures: Any, report: VideoReport) -> Iterator[tuple[str, Any]]:

@@ -6,7 +6,6 @@ webcam.js takes the frames and shows the paintings, one at a time.
 
 import io
 import os
-import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from PIL import Image
 from nst_lib.errors import NSTError, VideoError
 from nst_lib.fast.styles import Style
 from nst_lib.fast.video import Steadier, add_h264, encode_colors, import_package
-from nst_lib.files import free_path
+from nst_lib.files import atomic_path, free_path
 from nst_lib.images import load_image, save_image
 from nst_lib.studio.blending import NO_STYLE, Blend, in_line, load_blend
 from nst_lib.studio.controls import Knob, encode
@@ -233,18 +232,14 @@ def save_clip(frames: Sequence[tuple[float, bytes]], path: Path) -> Path:
     """
     av = import_package("av", "av")
     size = Image.open(io.BytesIO(frames[0][1])).size
-    unfinished = path.with_name(f".nst-{secrets.token_hex(8)}{path.suffix}")
     try:
-        with av.open(str(unfinished), "w") as film:
+        with atomic_path(path, VideoError) as unfinished, av.open(str(unfinished), "w") as film:
             stream = add_h264(film, size[1], size[0], 30, Fraction(1, 1000))
             for seconds, jpeg in frames:
                 frame = encode_colors(av.VideoFrame.from_image(Image.open(io.BytesIO(jpeg)).resize(size)))
                 frame.pts, frame.time_base = round(1000 * seconds), Fraction(1, 1000)
                 film.mux(stream.encode(frame))
             film.mux(stream.encode(None))
-        unfinished.replace(path)
-    except (av.error.FFmpegError, OSError) as problem:
+    except av.error.FFmpegError as problem:
         raise VideoError(f"cannot write {path}: {problem.strerror or problem}. Is there space?") from problem
-    finally:
-        unfinished.unlink(missing_ok=True)
     return path
