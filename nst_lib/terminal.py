@@ -71,7 +71,7 @@ def paint_to_file(
 
 @contextmanager
 def noted_signals(after: str = "this step") -> Iterator[list[int]]:
-    """A list to which Ctrl-C, SIGTERM and the terminal's end are added, instead of breaking into a step or the saving of a file."""
+    """A list to which Ctrl-C, SIGTERM and the terminal's end are added, instead of breaking into a step or into saving."""
     noted: list[int] = []
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
