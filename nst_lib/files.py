@@ -2,12 +2,13 @@
 
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -84,9 +85,22 @@ def _unwritten(path: str | os.PathLike[str], problem: OSError, error: type[NSTEr
     return error(f"cannot write {path}: {problem.strerror or problem}. Free some space or choose another folder.")
 
 
-def spare_path(path: str | os.PathLike[str]) -> Path:
-    """Where a file of this name goes when it cannot be written: a new folder for temporary files, perhaps on another disk."""
-    return Path(tempfile.mkdtemp(prefix="nst-"), Path(path).name)
+def save_elsewhere(path: str | os.PathLike[str], save: Callable[[Path], object]) -> Path | None:
+    """Have `save` write a file that found no room at `path` somewhere else, and return where: in a new folder for temporary
+    files, perhaps on another disk, or in one in the home folder. None if there is no room either; then no folder is left."""
+    for place in (None, os.path.expanduser("~")):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="nst-", dir=place))
+        except OSError:
+            continue
+        spare = folder / Path(path).name
+        try:
+            save(spare)
+        except (NSTError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return spare
+    return None
 
 
 def free_path(name: str | os.PathLike[str], *also: str) -> Path:

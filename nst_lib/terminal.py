@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nst_lib.errors import CheckpointError, PictureError
-from nst_lib.files import spare_path
+from nst_lib.files import save_elsewhere
 from nst_lib.images import resize, save_image
 
 if TYPE_CHECKING:  # not otherwise, as it starts the engine
@@ -71,8 +71,8 @@ def paint_to_file(
 
 @contextmanager
 def noted_signals(after: str = "this step") -> Iterator[list[int]]:
-    """A list to which Ctrl-C, SIGTERM and a closed terminal are added, instead of breaking into a step or into the saving of a
-    file."""
+    """A list to which Ctrl-C, SIGTERM and a closed terminal are added, instead of breaking into a step or into the saving of
+    a file."""
     noted: list[int] = []
     numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
@@ -128,9 +128,10 @@ def _save_picture(painting: "Painting", output: Path, checkpoint: Path | None) -
     try:
         save_image(picture, output)
     except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another
-        spare = save_image(picture, spare_path(output))
+        spare = save_elsewhere(output, lambda path: save_image(picture, path))
+        where = f"is in {spare} instead" if spare else "could not be kept"
         also = f", and the checkpoint {checkpoint} is kept" if checkpoint and checkpoint.is_file() else ""
-        raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem
+        raise PictureError(f"{problem} The picture {where}{also}.") from problem
 
 
 def picture_in_text(pixels: np.ndarray) -> str:

@@ -631,6 +631,15 @@ def test_a_full_disk_keeps_the_old_file_and_the_new_picture(refused, here, monke
     assert Path("o.png").read_bytes() == spare.read_bytes()
 
 
+def test_a_picture_for_which_there_is_room_nowhere(refused, here, monkeypatch):
+    monkeypatch.setattr(files.tempfile, "tempdir", str(here))
+    monkeypatch.setenv("HOME", str(here / "nowhere"))
+    monkeypatch.setattr(files.os, "replace", full_disk(".png"))
+    message = refused("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png")
+    assert message.startswith("nst: cannot write o.png: No space left on device. Free some space")
+    assert message.endswith(" The picture could not be kept.\n") and not list(here.glob("nst-*"))
+
+
 def test_a_disk_that_is_full_on_the_way_does_not_end_the_painting(nst, here, monkeypatch):
     monkeypatch.setattr(terminal, "CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(files.os, "replace", full_disk(".npz"))

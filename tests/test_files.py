@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_lib import files
 from nst_lib.errors import CheckpointError, NSTError
-from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable
+from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable, save_elsewhere
 
 
 @pytest.fixture
@@ -186,6 +187,25 @@ def test_a_read_only_folder_simulated(old, monkeypatch):
     monkeypatch.undo()
     assert old.read_bytes() == b"old"
     assert list(old.parent.iterdir()) == [old]
+
+
+def test_what_finds_no_room_goes_to_another_place_and_leaves_no_folder_where_there_is_none(tmp_path, monkeypatch):
+    full, home = tmp_path / "full", tmp_path / "home"
+    full.mkdir()
+    monkeypatch.setattr(files.tempfile, "tempdir", str(full))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+
+    def save(path):
+        path.write_bytes(b"half of the n")
+        if path.is_relative_to(full):
+            no_space()
+
+    assert save_elsewhere("there/o.png", save) is None
+    home.mkdir()
+    spare = save_elsewhere("there/o.png", save)
+    assert spare.name == "o.png" and spare.is_file() and spare.parents[1] == home
+    assert not list(full.iterdir())
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (((", b"  {\n {", b"\0" * 20, b"[" * 60])

@@ -21,7 +21,7 @@ from nst_lib.fast.running import ENGINES, Runner
 from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
-from nst_lib.files import as_text, check_outputs, check_writable, spare_path
+from nst_lib.files import as_text, check_outputs, check_writable, save_elsewhere
 from nst_lib.images import (
     FORMATS,
     MAX_PIXELS,
@@ -348,8 +348,9 @@ def _train(options: argparse.Namespace) -> int:
     try:
         trained.save(output)
     except StyleError as problem:  # a full disk, say
-        spare = trained.save(spare_path(output))
-        raise StyleError(f"{problem} The style file is {spare} instead, and the checkpoint is kept.") from problem
+        spare = save_elsewhere(output, trained.save)
+        where = f"is {spare} instead" if spare else "could not be kept"
+        raise StyleError(f"{problem} The style file {where}; the checkpoint is kept.") from problem
     checkpoint.unlink(missing_ok=True)
     print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "
           f"Samples are in {samples}. Try: nst fast PICTURE --style {output}")  # fmt: skip
