@@ -113,6 +113,12 @@ def free_path(name: str | os.PathLike[str], *also: str) -> Path:
     return path
 
 
+def beside(output: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
+    """Where a file goes that comes with `output` and that nobody has named: to `path`, or to a free name, lest it replace a
+    stranger; but to `path` where `output` is there already, as then both are of an earlier run."""
+    return Path(path) if os.path.exists(output) else free_path(path)
+
+
 def as_text(name: str) -> str:
     """A word of the command line fit for archives and labels: what is no UTF-8 in it becomes an escape such as \\udce9."""
     return name.encode(errors="backslashreplace").decode()

@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_lib.color import from_oklab, to_oklab
 from nst_lib.errors import SettingsError, check_number
-from nst_lib.files import as_text, atomic_write, check_writable
+from nst_lib.files import as_text, atomic_write, beside, check_writable
 from nst_lib.images import check_picture, load_reduced, to_pil
 
 MAX_PICTURES = 100  # more would be stamps
@@ -133,12 +133,14 @@ def check_count(pictures: int) -> None:
 
 
 def board_paths(output: str | os.PathLike) -> tuple[Path, Path]:
-    """The PNG and the PDF that go with a name of either. Raises SettingsError for other names."""
+    """The PNG and the PDF that go with a name of either: the other one by the same name, if it is free or this one is taken
+    as well. Raises SettingsError for other names."""
     output = Path(output)
     if output.suffix.lower() not in (".png", ".pdf"):
         raise SettingsError(f"cannot write {output}: a mood board's name ends in .png or .pdf.")
     png, pdf = (
-        output if output.suffix.lower() == suffix else output.with_suffix(suffix) for suffix in (".png", ".pdf")
+        output if output.suffix.lower() == suffix else beside(output, output.with_suffix(suffix))
+        for suffix in (".png", ".pdf")
     )
     return png, pdf
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.files import as_text, atomic_write, check_outputs
+from nst_lib.files import as_text, atomic_write, beside, check_outputs
 from nst_lib.images import check_format, load_image, picture_suffixes, save_image
 from nst_lib.terminal import noted_signals, paint_to_file, progress_bar
 
@@ -88,7 +88,7 @@ def _add_moodboard(commands: Any) -> None:
 
 def _texture(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.styles[0]).stem}_texture.png")
-    preview = output.with_stem(f"{output.stem}_3x3")
+    preview = beside(output, output.with_stem(f"{output.stem}_3x3"))
     check_format(output)
     check_outputs((output, preview), filter(None, (*options.styles, options.guide)))
     styles = [load_image(style) for style in options.styles]
@@ -121,7 +121,7 @@ def _texture(options: argparse.Namespace) -> int:
 
 def _explore(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.content).stem}_explored.png")
-    text = output.with_suffix(".txt")
+    text = beside(output, output.with_suffix(".txt"))
     check_format(output)
     check_outputs((output, text), (options.content, *options.styles))
     content, *paintings = (load_image(path) for path in (options.content, *options.styles))

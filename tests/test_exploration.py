@@ -252,10 +252,12 @@ def test_ctrl_c_leaves_the_sheet_so_far(nst, here, monkeypatch):
 
 
 def test_a_tile_that_cannot_be_painted_does_not_cost_the_others(nst, here):
+    Path("s.txt").write_text("my notes")
     result = nst("explore", "my photo.png", "wave.png", "--style-weight", 1e38, 1, "--size", 64, "--steps", 2,
                  "-o", "s.png")  # fmt: skip
     assert result.code == 1 and "nst: tile 1 is empty: the loss is not a number any more" in result.err
-    assert load_image("s.png").shape[1] > 128 and Path("s.txt").read_text().startswith("# 2: style weight 1,")
+    assert load_image("s.png").shape[1] > 128 and Path("s-2.txt").read_text().startswith("# 2: style weight 1,")
+    assert Path("s.txt").read_text() == "my notes" and "the commands above are in s-2.txt" in result.out
     assert "1 of 2 tiles in" in result.out
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from nst_lib import files
 from nst_lib.errors import CheckpointError, NSTError
-from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable, save_elsewhere
+from nst_lib.files import DAMAGED, atomic_path, atomic_write, beside, check_writable, save_elsewhere
 
 
 @pytest.fixture
@@ -206,6 +206,15 @@ def test_what_finds_no_room_goes_to_another_place_and_leaves_no_folder_where_the
     spare = save_elsewhere("there/o.png", save)
     assert spare.name == "o.png" and spare.is_file() and spare.parents[1] == home
     assert not list(full.iterdir())
+
+
+def test_what_is_written_beside_a_file_replaces_no_stranger_but_what_an_earlier_run_wrote(tmp_path):
+    output, text = tmp_path / "o.png", tmp_path / "o.txt"
+    assert beside(output, text) == text
+    text.write_text("a stranger's")
+    assert beside(output, text) == tmp_path / "o-2.txt"
+    output.touch()
+    assert beside(output, text) == text
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (((", b"  {\n {", b"\0" * 20, b"[" * 60])

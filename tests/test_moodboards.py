@@ -128,9 +128,12 @@ def test_the_same_pictures_give_the_same_bytes(matplotlib, tmp_path):
     assert first == [path.read_bytes() for path in moodboard(gradients(2), tmp_path / "b.png", title="T")]
 
 
-def test_the_name_that_was_given_is_written():
+def test_the_name_that_was_given_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert board_paths("MB.PNG") == (Path("MB.PNG"), Path("MB.pdf"))
     assert board_paths("MB.Pdf") == (Path("MB.png"), Path("MB.Pdf"))
+    Path("MB.pdf").write_text("a stranger's")
+    assert board_paths("MB.png") == (Path("MB.png"), Path("MB-2.pdf"))
 
 
 def board_of(pair, folder):
@@ -237,7 +240,7 @@ def test_mistakes_on_the_command_line(nst, tmp_path, monkeypatch):
     assert "not a picture" in refused("one.png", "bad.png")
     assert "does not exist" in refused("nothing.png")
     assert "empty has no pictures" in refused("empty")
-    assert "another of this command's files" in refused("one.png", "-o", "one.pdf")  # which would write one.png, too
+    assert "another of this command's files" in refused("one.png", "-o", "one.png")
     assert "ends in .png or .pdf" in refused("one.png", "-o", "board.svg")
     assert "folder" in refused("one.png", "-o", "nowhere/board.pdf")
     assert not Path("moodboard.png").exists()

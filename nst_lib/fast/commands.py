@@ -21,7 +21,7 @@ from nst_lib.fast.running import ENGINES, Runner
 from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
-from nst_lib.files import as_text, check_outputs, check_writable, save_elsewhere
+from nst_lib.files import as_text, beside, check_outputs, check_writable, save_elsewhere
 from nst_lib.images import (
     FORMATS,
     MAX_PIXELS,
@@ -305,6 +305,7 @@ def _train(options: argparse.Namespace) -> int:
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
+    samples = samples if options.resume else beside(output, samples)
     meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
     first = meeting is None or meeting.process_id == 0
     if first:
