@@ -164,6 +164,16 @@ def test_a_folder_into_a_new_folder_in_a_new_folder(nst, photos):
     assert [max(read(path).shape) for path in Path("new/er").iterdir()] == [50, 50, 50]
 
 
+def test_a_result_is_named_after_what_was_given(nst, photos, monkeypatch):
+    for folder in ("v.1", "v.2"):
+        shutil.copytree(photos, folder)
+        assert nst("fast", folder, "--style", STYLE)[1].startswith(f"{folder}_{STYLE}: 3 pictures in ")
+    Path("link.jpg").symlink_to("my photo.jpg")
+    assert nst("fast", "link.jpg", "--style", STYLE)[1].startswith(f"link_{STYLE}.png: ")
+    monkeypatch.chdir("v.1")
+    assert nst("fast", ".", "--style", STYLE)[1].startswith(f"v.1_{STYLE}: 3 pictures in ")
+
+
 def test_folders_that_cannot_be_painted(nst, refused, photos):
     command = ("fast", photos, "--style", STYLE)
     assert "cannot write into photos: it is the input" in refused(*command, "-o", "photos")

@@ -171,7 +171,9 @@ def _fast(options: argparse.Namespace) -> int:
     suffix = "" if source.is_dir() else ".png"
     if is_film:
         suffix = source.suffix if source.suffix.lower() in VIDEO_FORMATS else ".mp4"
-    output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
+    named = source.resolve() if source.name in ("", "..") else source  # "." has no name of its own
+    name = named.name if source.is_dir() else named.stem
+    output = Path(options.output or f"{name}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
         return _fast_folder(options, load, source, output)
     if options.shard:
