@@ -174,6 +174,16 @@ def test_a_result_is_named_after_what_was_given(nst, photos, monkeypatch):
     assert nst("fast", ".", "--style", STYLE)[1].startswith(f"v.1_{STYLE}: 3 pictures in ")
 
 
+def test_no_two_files_of_a_folder_have_one_result(nst, here):
+    Path("in").mkdir()
+    for name in ("a.gif", "a.gif.png", "a.gif-2.png"):
+        with Image.open("my photo.jpg") as image:
+            image.save(f"in/{name}")
+    for shard in ("1/3", "2/3", "3/3"):  # as if each knew of the others
+        assert nst("fast", "in", "--style", STYLE, "-o", "out", "--shard", shard)[0] == 0
+    assert {path.name for path in Path("out").iterdir()} == {"a.gif.png", "a.gif-2.png", "a.gif-3.png"}
+
+
 def test_folders_that_cannot_be_painted(nst, refused, photos):
     command = ("fast", photos, "--style", STYLE)
     assert "cannot write into photos: it is the input" in refused(*command, "-o", "photos")

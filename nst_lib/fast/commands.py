@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import itertools
 import os
 import shlex
 import signal
@@ -203,7 +204,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
     if output.resolve() == source.resolve():
         raise SettingsError(f"cannot write into {output}: it is the input. Choose another folder.")
     share, shares = options.shard or (1, 1)
-    what = _count(files)
+    what, names = _count(files), _names(files)  # of all shares, as they fill one folder
     files = files[share - 1 :: shares]  # not one after the other: neighbours are often alike in length
     if any(path.suffix.lower() in SUFFIXES for path in files):  # not only when the first film's turn comes
         import_package("av", "av")
@@ -221,7 +222,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
         for i, path in enumerate(files):
             bar.set_description_str(path.name)
             try:
-                _fast_file(options, load, path, output, bar, signals)
+                _fast_file(options, load, path, output / names[path], bar, signals)
                 done.append(path)
             except (PictureError, VideoError) as problem:
                 bar.write(f"nst: left out: {problem}", file=sys.stderr)
@@ -239,9 +240,9 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
 
 
 def _fast_file(
-    options: argparse.Namespace, load: Callable[[bool], Style], path: Path, folder: Path, bar: Any, signals: list[int]
+    options: argparse.Namespace, load: Callable[[bool], Style], path: Path, output: Path, bar: Any, signals: list[int]
 ) -> None:
-    """Paint a picture or a film into a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
+    """Paint a picture or a film of a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
 
     def show(frame: int, frames: int) -> None:
         bar.set_description_str(f"{path.name}, frame {frame}{f' of {frames}' if frames else ''}", refresh=False)
@@ -250,8 +251,6 @@ def _fast_file(
             raise KeyboardInterrupt
 
     film = path.suffix.lower() in SUFFIXES
-    formats, usual = (VIDEO_FORMATS, ".mp4") if film else (FORMATS, ".png")
-    output = folder / (path.name if path.suffix.lower() in formats else path.name + usual)  # `a.jpg` may be there, too
     style = load(film)
     if not film:
         picture = load_image(path, options.size, max_pixels=options.max_pixels)
@@ -261,6 +260,19 @@ def _fast_file(
                          on_frame=show)  # fmt: skip
     if report.damage:
         bar.write(f"nst: {path}: {report.damage}.", file=sys.stderr)
+
+
+def _names(files: list[Path]) -> dict[Path, str]:
+    """The name that each file's result has: its own if such a file can be written, or else with a suffix added, as `a.jpg`
+    may be there beside `a.gif`; and with a number where that is taken by another."""
+    names = {path: path.name for path in files if path.suffix.lower() in (*FORMATS, *VIDEO_FORMATS)}
+    taken = set(names.values())
+    for path in [path for path in files if path not in names]:
+        usual = ".mp4" if path.suffix.lower() in SUFFIXES else ".png"
+        numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        names[path] = next(name for number in numbers if (name := f"{path.name}{number}{usual}") not in taken)
+        taken.add(names[path])
+    return names
 
 
 def _count(files: list[Path]) -> str:
