@@ -19,7 +19,7 @@ from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
-from nst_lib.files import atomic_write, check_outputs, check_writable, free_path
+from nst_lib.files import as_word, atomic_write, check_outputs, check_writable, free_path
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.studio import app as studio_page
@@ -249,9 +249,10 @@ def _paint(options: argparse.Namespace) -> int:
         print("nst: the memory did not suffice for the whole picture: painted in tiles, more slowly.", file=sys.stderr)
     times["painting"] = time.perf_counter()
     if stopped_by:
-        again = ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
-        again += [word for pair in masked for word in ("--mask", *pair)]
-        again += ["--json", options.json] if options.json else []
+        again = ["nst", "paint", *map(as_word, (options.content, *options.styles))]
+        again += ["-o", as_word(output), "--resume", as_word(checkpoint)]
+        again += [word for pair in masked for word in ("--mask", *map(as_word, pair))]
+        again += ["--json", as_word(options.json)] if options.json else []
         again += ["--max-pixels", str(options.max_pixels)] if options.max_pixels != MAX_PIXELS else []
         print(f"nst: stopped at step {painting.step_count}. The picture so far is {output}. Go on with\n"
               f"  {shlex.join(again)}", file=sys.stderr)  # fmt: skip

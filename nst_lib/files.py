@@ -119,6 +119,12 @@ def beside(output: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path
     return Path(path) if os.path.exists(output) else free_path(path)
 
 
+def as_word(path: str | os.PathLike[str]) -> str:
+    """A file's name as a word of a command: ./-me.jpg for -me.jpg, which would be taken for an option."""
+    name = os.fspath(path)
+    return f"./{name}" if name.startswith("-") else name
+
+
 def as_text(name: str) -> str:
     """A word of the command line fit for archives and labels: what is no UTF-8 in it becomes an escape such as \\udce9."""
     return name.encode(errors="backslashreplace").decode()

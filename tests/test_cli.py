@@ -268,6 +268,17 @@ def test_ctrl_c_keeps_picture_and_checkpoint_and_resume_ends_as_an_unbroken_run(
     assert not Path("out of it.checkpoint.npz").exists()
 
 
+def test_a_name_that_begins_as_an_option_does_is_not_taken_for_one(nst, here, monkeypatch):
+    shutil.copy("my photo.jpg", "-me.jpg")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, signal.SIGINT)
+        result = nst("paint", *QUICK, "--", "-me.jpg", "wave.png")
+    assert result.code == 130
+    command = result.err.splitlines()[-1].strip()
+    assert command == "nst paint ./-me.jpg wave.png -o ./-me_wave.png --resume ./-me_wave.checkpoint.npz"
+    assert nst(*command.split()[1:]).code == 0
+
+
 def test_an_error_in_the_middle_keeps_the_picture(nst, here, monkeypatch):
     start_engine()
     from nst_lib import painting

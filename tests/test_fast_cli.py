@@ -561,7 +561,7 @@ def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     assert code == 0 and err == ""
     assert re.fullmatch(
         r"1 style, on photos\na wave\.npz: a wave; 4 pictures in \d+ s\. "
-        r"Samples are in a wave\.samples\.png\. Try: nst fast PICTURE --style a wave\.npz\n",
+        r"Samples are in a wave\.samples\.png\. Try: nst fast PICTURE --style 'a wave\.npz'\n",
         out,
     )
     assert {path.name for path in Path().iterdir()} == {

@@ -22,7 +22,7 @@ from nst_lib.fast.running import ENGINES, Runner
 from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
-from nst_lib.files import as_text, beside, check_outputs, check_writable, save_elsewhere
+from nst_lib.files import as_text, as_word, beside, check_outputs, check_writable, save_elsewhere
 from nst_lib.images import (
     FORMATS,
     MAX_PIXELS,
@@ -368,7 +368,7 @@ def _train(options: argparse.Namespace) -> int:
         raise StyleError(f"{problem} The style file {where}; the checkpoint is kept.") from problem
     checkpoint.unlink(missing_ok=True)
     print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "
-          f"Samples are in {samples}. Try: nst fast PICTURE --style {output}")  # fmt: skip
+          f"Samples are in {samples}. Try: nst fast PICTURE --style {shlex.quote(as_word(output))}")  # fmt: skip
     return 0
 
 
@@ -437,5 +437,5 @@ def _export(options: argparse.Namespace) -> int:
         raise SettingsError(f"cannot write {output}: an ONNX file's name ends in .onnx.")
     check_outputs([output], options.styles)
     export_onnx(style, output)
-    print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {output}")
+    print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {shlex.quote(as_word(output))}")
     return 0
