@@ -290,11 +290,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _fast_video(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
-    began = time.perf_counter()
+    began, of_all = time.perf_counter(), ""
 
     def show(frame: int, frames: int) -> None:
+        nonlocal of_all
+        of_all = f" of {frames}" if frames else ""
         rate = frame / (time.perf_counter() - began)
-        bar.set_description_str(f"frame {frame}{f' of {frames}' if frames else ''}, {rate:.1f} a second", refresh=False)
+        bar.set_description_str(f"frame {frame}{of_all}, {rate:.1f} a second", refresh=False)
         bar.update(round(1000 * frame / max(frames, frame)) - bar.n if frames else 0)
 
     with noted_signals("this frame") as signals, progress_bar("opening the film") as bar:
@@ -303,10 +305,13 @@ def _fast_video(options: argparse.Namespace, style: Style, source: Path, output:
     seconds = time.perf_counter() - began
     if report.damage:
         print(f"nst: {source}: {report.damage}.", file=sys.stderr)
+    if signals:
+        print(f"nst: stopped after {report.frames}{of_all} frames; {output} holds those.", file=sys.stderr)
+        return 128 + signals[0]
     sound = "with its sound" if report.sound else "no sound"
     print(f"{output}: {report.size[1]} x {report.size[0]}, {report.frames} frames, {sound}, {seconds:.1f} s "
           f"({report.frames / seconds:.1f} frames a second)")  # fmt: skip
-    return 128 + signals[0] if signals else 0
+    return 0
 
 
 def _train(options: argparse.Namespace) -> int:
