@@ -145,14 +145,17 @@ def test_the_engine_keras_paints_the_same(nst, here):
 def test_a_folder_is_painted_and_what_cannot_be_read_left_out(nst, photos):
     Path(photos, "broken.png").write_bytes(b"no picture")
     Path(photos, "notes.txt").write_text("no picture either")
+    Path(photos, "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     Path(photos, "within.png").mkdir()
     save_image(np.zeros((40, 40, 3), "float32"), photos / "lemurs.png")
     with Image.open(photos / "lemurs.png") as image:
         image.save(photos / "lemurs.gif")
     code, out, err = nst("fast", photos, "--style", STYLE)
     assert code == 1
-    assert re.fullmatch(rf"photos_{STYLE}: 5 of 6 pictures in \d+\.\d s\n", out)
-    assert err.startswith("nst: left out: photos/broken.png ") and len(err.splitlines()) == 1
+    assert re.fullmatch(rf"photos_{STYLE}: 5 of 7 pictures in \d+\.\d s\n", out)
+    heic, broken = err.splitlines()
+    assert heic == "nst: left out: photos/IMG_1.HEIC: HEIC cannot be read here: export it as JPEG."
+    assert broken.startswith("nst: left out: photos/broken.png ")
     names = {"astronaut.jpg", "coffee_cup.jpg", "lemurs.jpg", "lemurs.png", "lemurs.gif.png"}
     assert {path.name for path in Path(f"photos_{STYLE}").iterdir()} == names
     assert np.abs(read(f"photos_{STYLE}/lemurs.jpg") - painted("photos/lemurs.jpg")).mean() < 0.02

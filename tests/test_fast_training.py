@@ -253,7 +253,10 @@ def test_folders_without_photographs(tmp_path):
         Photos(tmp_path, 1, 1)
     for name in ("one.jpg", "two.png", "three.webp"):
         (tmp_path / name).write_text("not a picture")
-    with pytest.raises(PictureError, match="none of the 3 pictures in .* can be read"):
+    with pytest.raises(PictureError, match="none of the 3 pictures in .* can be read. Give"):
+        Photos(tmp_path, 1, 1)
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(PictureError, match="HEIC cannot be read here: export it as JPEG. Give"):
         Photos(tmp_path, 1, 1)
 
 

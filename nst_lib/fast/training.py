@@ -182,7 +182,7 @@ def train(
         what = (
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
         )
-        print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
+        print(f"nst: left out {what}, as {data.skipped[0]}. {data.hint}".rstrip(), file=sys.stderr)
     peak = learning_rate or (VECTOR_RATE if vector_only else RATE)
     settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
                 "crop": data.crop, "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
