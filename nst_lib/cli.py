@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be of no encoding
     try:
+        _check_words(arguments)
         code = options.run(options)
         print(end="", flush=True)
         return code
@@ -66,6 +67,13 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print("nst: the memory does not suffice. Take smaller pictures, or a smaller --size.", file=sys.stderr)
         return 2
+
+
+def _check_words(words: list[str]) -> None:
+    """Refuse an empty one, but for a title: as a file's name it would be the current folder, or as good as not given."""
+    for before, word in pairwise(["nst", *words]):
+        if word == "" and before != "--title":
+            raise SettingsError(f"the word after {before} is empty. Is a variable of the shell not set?")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -550,6 +550,17 @@ def test_settings_that_make_no_picture(refused, here, monkeypatch, options, mess
     assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("fast", "", "--style", "great_wave"), ("moodboard", ""), ("styles", "-o", "o.png", "--on", ""),
+     ("train", "wave.png", "--photos", ""), ("paint", "my photo.jpg", "wave.png", "-o", "")],
+)  # fmt: skip
+def test_an_empty_name_is_not_the_current_folder(refused, here, command):
+    before = command[command.index("") - 1]
+    assert f"the word after {before} is empty. Is a variable of the shell not set?" in refused(*command)
+    assert len(list(here.iterdir())) == 3
+
+
 def test_a_missing_command_or_picture(refused):
     assert "the following arguments are required: COMMAND" in refused()
     assert "the following arguments are required: CONTENT, STYLE" in refused("paint")
