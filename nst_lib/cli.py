@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nst_lib import practice
 from nst_lib.color import COLORS
@@ -76,8 +76,17 @@ def _check_words(words: list[str]) -> None:
             raise SettingsError(f"the word after {before} is empty. Is a variable of the shell not set?")
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse's, which knows where the picture of `nst fast` may be when it is missing."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print a message with the usage, and exit."""
+        hint = ". Put it before --style, which takes all that follows it, or after ` -- `"
+        super().error(message + hint * ("are required: INPUT" in message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="nst",
         usage="nst [-h] [--version] COMMAND ...",
         description="Neural style transfer: photographs repainted as paintings.",

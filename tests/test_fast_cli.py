@@ -275,6 +275,7 @@ def test_a_job_array_may_be_longer_than_the_folder(nst, photos):
         ("--style {STYLE} -o folder.png", "cannot write folder.png: it is a folder"),
         ("--style {STYLE} -o ./folder.png/../my&photo.jpg", "another of this command's files"),
         ("--style nowhere.npz", "there is no style file nowhere.npz"),
+        ("--style my&photo.jpg", "`nst paint PHOTOGRAPH 'my photo.jpg'` paints in its manner without any"),
         ("--style damaged.npz", "damaged.npz is not a style file, or is damaged"),
         ("--style two.npz", "two.npz has 2 styles: give one of them, as two.npz:"),
         ("--style two.npz:three", "unknown style of two.npz 'three'"),
@@ -303,7 +304,8 @@ def test_inputs_that_are_no_pictures(refused, here):
     Path("text.png").write_text("no picture")
     assert "nowhere.png does not exist" in refused("fast", "nowhere.png", "--style", STYLE)
     assert "text.png" in refused("fast", "text.png", "--style", STYLE)
-    assert "the following arguments are required: INPUT" in refused("fast", "--style", STYLE)
+    message = refused("fast", "--style", STYLE, "my photo.jpg")
+    assert "the following arguments are required: INPUT. Put it before --style, which takes all that follows" in message
 
 
 def test_films_need_pyav(refused, here, monkeypatch):

@@ -5,6 +5,7 @@ Needs no engine where ONNX Runtime is installed, so nothing here imports Keras b
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,8 @@ import numpy as np
 
 from nst_lib.errors import PictureError, SettingsError, StyleError, check_choice, check_number
 from nst_lib.fast.running import OnnxRunner, Runner, check_engine, make_runner, paint_picture
-from nst_lib.files import DAMAGED, atomic_write
-from nst_lib.images import MIN_SIDE, check_picture
+from nst_lib.files import DAMAGED, as_word, atomic_write
+from nst_lib.images import MIN_SIDE, check_picture, picture_suffixes
 
 VERSION = 1  # goes up when an older file can no longer be read, or when the network changes
 SHIPPED_FILE = Path(__file__).parents[1] / "assets" / "styles.npz"
@@ -226,6 +227,12 @@ def _find(text: str) -> tuple[StyleFile, str]:
     if not path.endswith(".npz"):
         path, name = text, ""
     if not path.endswith(".npz"):
+        if Path(text).suffix.lower() in picture_suffixes() and Path(text).is_file():
+            word = shlex.quote(as_word(text))
+            raise SettingsError(
+                f"{text} is a picture, not a trained style. `nst paint PHOTOGRAPH {word}` paints in its manner without any; "
+                f"`nst train {word} --photos DIR` makes one of it."
+            )
         shipped = shipped_styles()
         check_choice("style", text, shipped.styles)
         return shipped, text
