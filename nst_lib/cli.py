@@ -221,6 +221,8 @@ def _paint(options: argparse.Namespace) -> int:
     settings = {name: value for name, value in vars(options).items() if name not in own}
     if "style_layer_weights" in settings:
         settings["style_layer_weights"] = dict(settings["style_layer_weights"])
+    if "learning_rate" in settings and settings.get("optimizer") != "adam" and not options.resume:
+        raise SettingsError("--learning-rate is Adam's. Add --optimizer adam, or leave it out.")
     output = Path(options.output or f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png")
     checkpoint = output.parent / f"{output.stem}.checkpoint.npz"
     if os.path.exists(checkpoint) and os.path.realpath(checkpoint) != os.path.realpath(options.resume or ""):

@@ -391,6 +391,7 @@ def test_films_that_cannot_be_painted(refused, film):
     assert "cannot write o.png: a film's name ends in one of .mp4" in refused(*command, "-o", "o.png")
     assert "another of this command's files" in refused(*command, "-o", film)
     assert "nowhere does not exist" in refused(*command, "-o", "nowhere/o.mp4")
+    assert "--max-pixels is for pictures, and my film.mkv is a film" in refused(*command, "--max-pixels", 100)
     assert "steady is 2.0" in refused(*command, "--steady", 2)
     assert "strength is 2.0" in refused(*command, "--strength", 2)
     assert "gone.mp4 does not exist" in refused("fast", "gone.mp4", "--style", STYLE)
@@ -527,6 +528,9 @@ def test_exports_that_cannot_be(nst, refused, here, onnx):
     assert "nowhere does not exist" in refused("export", STYLE, "-o", "nowhere/o.onnx")
     assert "unknown style" in refused("export", "monet")
     assert nst("export", STYLE, "-o", "o.onnx")[0] == 0
+    assert "is -3.0: give a number of at least 0" in refused(
+        "fast", "my photo.jpg", "--style", "o.onnx", "--shares", -3
+    )
     assert "copy that" in refused("export", "o.onnx", "-o", "p.onnx")
     Path("o.onnx").write_bytes(Path("o.onnx").read_bytes()[:1000])
     assert "o.onnx is not a style that `nst export` wrote" in refused("fast", "my photo.jpg", "--style", "o.onnx")

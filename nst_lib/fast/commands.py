@@ -130,7 +130,8 @@ def _add_train(commands: Any) -> None:
     add("-o", "--output", "--out", metavar="OUT", help="style file to write (default: STYLE.npz, here)")
     budget = train.add_mutually_exclusive_group().add_argument
     budget("--minutes", metavar="M", type=float, help="budget (default: 15)")
-    budget("--steps", metavar="N", type=int, help="budget: batches of photographs")
+    budget("--steps", metavar="N", type=int,
+        help="budget: batches of photographs, rounded up to whole epochs: of 20, or 200 on a GPU")  # fmt: skip
     add("--from", metavar="FILE", dest="start", default="shipped",
         help="set out from a style file's network (default: shipped), or from `nothing`")  # fmt: skip
     add(
@@ -181,6 +182,8 @@ def _fast(options: argparse.Namespace) -> int:
         raise SettingsError(f"--shard is for folders, and {source} is none. Leave it out.")
     check_outputs([output], [source, *options.styles])
     if is_film:
+        if options.max_pixels != MAX_PIXELS:
+            raise SettingsError(f"--max-pixels is for pictures, and {source} is a film. Leave it out.")
         return _fast_video(options, style, source, output)
     check_format(output)
     picture = load_image(source, options.size, max_pixels=options.max_pixels)

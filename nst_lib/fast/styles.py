@@ -178,7 +178,7 @@ def load_style(
     if not wanted or len(shares) != len(wanted):
         raise SettingsError(f"{len(wanted)} styles and {len(shares)} shares: give a share for each style.")
     if wanted[0].endswith(".onnx") and len(wanted) == 1:
-        return _load_exported(wanted[0], engine)
+        return _load_exported(wanted[0], shares[0], engine)
     if exported := [one for one in wanted if one.endswith(".onnx")]:
         raise StyleError(f"{exported[0]} was exported, and cannot be blended. Give the style it was exported from.")
     found = [_find(one) for one in wanted]
@@ -206,7 +206,7 @@ def load_file(path: str | os.PathLike) -> tuple[StyleFile, Callable[[], Runner]]
     return file, lambda: make_runner(file.weights)
 
 
-def _load_exported(path: str, engine: str) -> Style:
+def _load_exported(path: str, share: float, engine: str) -> Style:
     """A style that `nst export` wrote."""
     if engine in ("keras", "openvino"):
         raise SettingsError(f"{path} can only be run by ONNX Runtime: leave out the engine, or choose onnx.")
@@ -218,7 +218,7 @@ def _load_exported(path: str, engine: str) -> Style:
         name, numbers = run.about["name"], np.array(run.about["numbers"], "float32")
     except Exception as problem:  # ONNX Runtime has exceptions of its own for every kind of damage
         raise StyleError(f"{path} is not a style that `nst export` wrote, or is damaged. Export it again.") from problem
-    return Style(StyleFile({}, {name: numbers}, {}), {name: 1.0}, run)
+    return Style(StyleFile({}, {name: numbers}, {}), {name: share}, run)
 
 
 def _find(text: str) -> tuple[StyleFile, str]:
