@@ -33,7 +33,7 @@ LARGE = 1024  # pixels: from here on, time and memory are estimated before the s
 def main(arguments: list[str] | None = None) -> int:
     """Run `nst` and return its exit code.
 
-    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet could not be painted, or if nobody reads the
+    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet were left out, or if nobody reads the
     output; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -240,9 +240,10 @@ def _paint(options: argparse.Namespace) -> int:
     styles = [load_image(style, max_pixels=options.max_pixels) for style in names]
     if masked and len(options.styles) > 1:
         raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
-    masks, mask_styles = [load_mask(mask, max_pixels=options.max_pixels) for mask, _ in masked], [s for _, s in masked]
+    files, mask_styles = [mask for mask, _ in masked], [style for _, style in masked]
+    masks = [load_mask(mask, max_pixels=options.max_pixels) for mask in files]
     if masked and not options.resume:
-        settings["masks"] = regions(content, masks, mask_styles)
+        settings["masks"] = regions(content, masks, mask_styles, files)
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -254,7 +255,7 @@ def _paint(options: argparse.Namespace) -> int:
         if options.resume:
             painting = Painting.load(options.resume, settings.pop("weights", None))
             _check_settings(settings, painting, options.resume)
-            fitted = regions(painting.subject.content, masks, mask_styles) if masked else None
+            fitted = regions(painting.subject.content, masks, mask_styles, files) if masked else None
             painting.subject.check_same(content, styles, fitted, options.resume)
         else:
             painting = Painting(content, styles, **settings)

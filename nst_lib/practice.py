@@ -173,17 +173,25 @@ def _explore(options: argparse.Namespace) -> int:
 def _moodboard(options: argparse.Namespace) -> int:
     from nst_lib.moodboards import board_paths, check_count, load_for_board, moodboard
 
-    paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
+    named = [Path(given) for given in options.pictures]
+    paths = [path for given in named for path in _pictures_of(given)]
     check_outputs(board_paths(options.output), paths)
     check_count(len(paths))
     with progress_bar("reading the pictures") as bar:
         pictures = []
-        for path in paths:
-            pictures.append(load_for_board(path, len(paths)))
-            bar.update(round(1000 * len(pictures) / len(paths)) - bar.n)
+        for number, path in enumerate(paths, start=1):
+            try:
+                pictures.append(load_for_board(path, len(paths)))
+            except PictureError as problem:
+                if path in named:
+                    raise
+                bar.write(f"nst: left out: {problem}", file=sys.stderr)
+            bar.update(round(1000 * number / len(paths)) - bar.n)
+    if not pictures:
+        raise PictureError(f"none of the {len(paths)} pictures can be read.")
     png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
     print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")
-    return 0
+    return int(len(pictures) < len(paths))
 
 
 def _pictures_of(path: Path) -> list[Path]:

@@ -382,7 +382,7 @@ def test_a_film_without_a_frame_is_named(here):
 
 def test_frames_too_small_to_paint_are_refused(here):
     write_film("film.mp4", 3, (16, 96))
-    refuses(PictureError, "each side needs at least 32", style=load_style(style_names()[0]))
+    refuses(PictureError, "film.mp4: the picture is 96 x 16", "needs at least 32", style=load_style(style_names()[0]))
 
 
 # Settings and the place to write

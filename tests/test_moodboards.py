@@ -207,6 +207,18 @@ def test_a_folder_and_a_picture_on_the_command_line(matplotlib, nst, tmp_path, m
     assert Path("board.png").is_file() and Path("board.pdf").is_file()
 
 
+def test_what_cannot_be_read_in_a_folder_is_left_out(matplotlib, nst, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder/bad.png").write_bytes(b"no picture")
+    result = nst("moodboard", "folder")
+    assert result.code == 2 and result.err.endswith("nst: none of the 1 pictures can be read.\n")
+    save_image(flat(0.2, 0.4, 0.6), "folder/one.png")
+    result = nst("moodboard", "folder")
+    assert result.code == 1 and result.out.startswith("moodboard.png and moodboard.pdf: 1 picture,")
+    assert result.err.startswith("nst: left out: folder/bad.png is not a picture") and len(result.err.splitlines()) == 1
+
+
 def test_pictures_are_counted_before_they_are_read(nst, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
