@@ -761,8 +761,10 @@ def test_killed_twice_while_it_writes_a_checkpoint_it_ends_where_an_unbroken_one
         ({"minutes": 0}, "minutes is 0: give a number of at least 0.01"),
         ({"steps": 0}, "steps is 0: give a whole number of at least 1"),
         ({"steps": 1.5}, "steps is 1.5: give a whole number"),
-        ({"batch": 0}, "batch is 0: give a whole number of at least 1"),
-        ({"crop": 40}, "crop is 40: give a whole number of at least 48"),
+        ({"batch": 0}, "batch is 0: give a whole number from 1 to 256"),
+        ({"crop": 40}, "crop is 40: give a whole number from 48 to 1024"),
+        ({"batch": 1_000_000}, "batch is 1000000"),
+        ({"crop": 1_000_000}, "crop is 1000000"),
         ({"crop": 50}, "crop is 50: give a multiple of 4, as 256"),
         ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
@@ -781,7 +783,7 @@ def test_a_batch_that_does_not_fit_into_the_memory(folder, paintings, monkeypatc
         raise MemoryError
 
     monkeypatch.setattr(StyleTrainer, "compute_loss", no_memory)
-    with pytest.raises(SettingsError, match="does not suffice for a batch of 2 on pocket. Give a smaller batch"):
+    with pytest.raises(SettingsError, match="for a batch of 2 cuts of .* on pocket. Give a smaller batch"):
         train(paintings, folder, **SETTINGS)
 
 

@@ -34,6 +34,7 @@ STARTED_STYLE_WEIGHT = 0.1  # in a short time, or with a vector's few numbers, a
 TV_WEIGHT = 0.3
 OVERSHOOT_WEIGHT = 10.0
 MINUTES = 15
+MAX_BATCH, MAX_CROP = 256, 1024  # more fills any memory
 EPOCH, EPOCH_ON_GPU = 20, 200  # steps: some seconds, between which a training can be stopped
 RATE, VECTOR_RATE = 2e-3, 1e-2
 
@@ -142,8 +143,8 @@ def train(
         vector_only: leave the network of `start` as it is, and learn the styles alone, so that they blend with its own.
         style_weight, tv_weight: see `StyleTrainer.compute_loss`. The style's is 0.12 by default, 0.1 from `start`.
         learning_rate: Adam's, at its peak; by default 0.002, and 0.01 for vectors only.
-        batch: photographs in a step, on all devices together.
-        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 on; by default 176, which is cheap. Larger
+        batch: photographs in a step, on all devices together: at most 256.
+        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 to 1024; by default 176, which is cheap. Larger
             ones leave it more freedom where to put the style, as each is to have all of it.
         backbone, weights: the judge: see `load_backbone`.
         seed: of the network's first kernels and of the order of the photographs.
@@ -266,7 +267,8 @@ def _fit(trainer: StyleTrainer, data: Photos, epoch: int, callbacks: list[keras.
             first = first.__context__
         if autodiff.is_out_of_memory(problem) or autodiff.is_out_of_memory(first):
             raise SettingsError(
-                f"the memory does not suffice for a batch of {data.batch} on {trainer.backbone.name}. Give a smaller batch."
+                f"the memory does not suffice for a batch of {data.batch} cuts of {data.crop} x {data.crop} pixels on "
+                f"{trainer.backbone.name}. Give a smaller batch, or smaller cuts."
             ) from problem
         raise
 
@@ -304,11 +306,11 @@ def _check_settings(
     for what, weight in (("style_weight", style_weight), ("tv_weight", tv_weight)):
         check_number(what, weight, 0)
     check_number("seed", seed, 0, 2**32 - 1, whole=True)
-    for what, number in (("steps", steps), ("batch", batch)):
-        if number is not None:
-            check_number(what, number, 1, whole=True)
+    if steps is not None:
+        check_number("steps", steps, 1, whole=True)
+    check_number("batch", batch, 1, MAX_BATCH, whole=True)
     if crop is not None:
-        check_number("crop", crop, 32 + SHIFT, whole=True)
+        check_number("crop", crop, 32 + SHIFT, MAX_CROP, whole=True)
         if crop % CELL:
             raise SettingsError(f"crop is {crop}: give a multiple of {CELL}, as 256.")
     if vector_only and not start:
