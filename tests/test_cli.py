@@ -22,6 +22,7 @@ from PIL import Image
 from nst_lib import __main__, cli, doctor, files, terminal
 from nst_lib.engine import start_engine
 from nst_lib.errors import SettingsError
+from nst_lib.fast.styles import SHIPPED_FILE
 from nst_lib.images import save_image
 from nst_lib.weights import POCKET_FILE, layer_shapes
 
@@ -475,6 +476,7 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
     assert "there is no checkpoint nowhere.npz" in refused(*pictures, "nowhere.npz")
     assert "is not a checkpoint" in refused(*pictures, "brick.png")
     assert "is not a checkpoint" in refused(*pictures, POCKET_FILE)
+    assert "is a style file, not a checkpoint: `nst fast` paints with it" in refused(*pictures, SHIPPED_FILE)
     Path("half.npz").write_bytes(Path(checkpoint).read_bytes()[:20000])
     assert "is not a checkpoint, or is damaged" in refused(*pictures, "half.npz")
     with np.load(checkpoint) as file:
@@ -529,7 +531,7 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
         ("--colour blue", "unrecognized arguments: --colour blue"),
         ("--max-pixels 1000", "my photo.jpg has more than 1,000 pixels"),
         ("--backbone vgg19", "the weights of vgg19 are not on this machine"),
-        ("--weights nowhere.npz", "there is no weights file nowhere.npz"),
+        ("--weights nowhere.npz", "there is no weights file nowhere.npz. Check the path.\n"),
         ("--weights brick.png", "brick.png could not be read as weights of pocket"),
         ("-o nowhere/o.png", "the folder {here}/nowhere does not exist. Make it first"),
         ("-o .", "a picture's name ends in one of .png, .jpg"),

@@ -643,8 +643,8 @@ def test_what_goes_on_is_the_command_that_was_stopped_also_from_python(nst, wave
         ("--photos photos --steps 0", "steps is 0"),
         ("--photos photos --batch 0", "batch is 0"),
         ("--photos photos --minutes 0", "minutes is 0.0"),
-        ("--photos photos --learning-rate nan", "learning_rate is nan"),
-        ("--photos photos --from nothing --vector-only", "vector_only needs a trained network"),
+        ("--photos photos --learning-rate nan", "learning rate is nan"),
+        ("--photos photos --from nothing --vector-only", "set out from: give one with --from"),
         ("--photos photos --resume --steps 2", "wave.training.npz"),
     ],
 )

@@ -766,10 +766,10 @@ def test_killed_twice_while_it_writes_a_checkpoint_it_ends_where_an_unbroken_one
         ({"batch": 1_000_000}, "batch is 1000000"),
         ({"crop": 1_000_000}, "crop is 1000000"),
         ({"crop": 50}, "crop is 50: give a multiple of 4, as 256"),
-        ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": 0}, "learning rate is 0: give a number of at least 1e-06"),
+        ({"learning_rate": float("nan")}, "learning rate is nan"),
         ({"seed": 2**32}, "seed is 4294967296: give a whole number from 0 to 4294967295"),
-        ({"vector_only": True}, "vector_only needs a trained network to set out from: give `start`"),
+        ({"vector_only": True}, "needs a trained network to set out from: give one with --from"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg': did you mean"),
     ],
 )

@@ -144,8 +144,8 @@ def train(
         style_weight, tv_weight: see `StyleTrainer.compute_loss`. The style's is 0.12 by default, 0.1 from `start`.
         learning_rate: Adam's, at its peak; by default 0.002, and 0.01 for vectors only.
         batch: photographs in a step, on all devices together: at most 256.
-        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 to 1024; by default 176, which is cheap. Larger
-            ones leave it more freedom where to put the style, as each is to have all of it.
+        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 to 1024; by default 176, which is cheap.
+            Larger ones leave it more freedom where to put the style, as each is to have all of it.
         backbone, weights: the judge: see `load_backbone`.
         seed: of the network's first kernels and of the order of the photographs.
         checkpoint: a file to write now and then, and when stopped.
@@ -300,10 +300,10 @@ def _check_settings(
         check_picture(painting, f"the painting {name}")
     if minutes is not None and steps is not None:
         raise SettingsError("minutes and steps are both given: give one of them.")
-    for what, value, least in (("minutes", minutes, 0.01), ("learning_rate", learning_rate, 1e-6)):
+    for what, value, least in (("minutes", minutes, 0.01), ("learning rate", learning_rate, 1e-6)):
         if value is not None:
             check_number(what, value, least)
-    for what, weight in (("style_weight", style_weight), ("tv_weight", tv_weight)):
+    for what, weight in (("style weight", style_weight), ("tv weight", tv_weight)):
         check_number(what, weight, 0)
     check_number("seed", seed, 0, 2**32 - 1, whole=True)
     if steps is not None:
@@ -314,4 +314,6 @@ def _check_settings(
         if crop % CELL:
             raise SettingsError(f"crop is {crop}: give a multiple of {CELL}, as 256.")
     if vector_only and not start:
-        raise SettingsError("vector_only needs a trained network to set out from: give `start`.")
+        raise SettingsError(
+            "--vector-only needs a trained network to set out from: give one with --from (start= in Python)."
+        )
