@@ -121,6 +121,15 @@ def draw_board(
     return Board(files, [(x / PAGE[0], y / PAGE[1], w / PAGE[0], h / PAGE[1]) for x, y, w, h in boxes])
 
 
+def missing_letters(text: str, font: str | None = None) -> str:
+    """The letters of a text for which neither a font nor matplotlib's own has a shape. Raises SettingsError."""
+    from matplotlib import font_manager
+
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in _families(font)]
+    letters = dict.fromkeys("".join(as_text(text).split()))
+    return "".join(letter for letter in letters if not any(known.get_char_index(ord(letter)) for known in fonts))
+
+
 def load_for_board(path: str | os.PathLike, pictures: int = 1) -> np.ndarray:
     """A picture, no larger than a page of so many pictures shows it, so that they fit in memory. Raises PictureError."""
     return load_reduced(path, math.ceil(1.5 * PIXELS / math.sqrt(pictures)), PIXELS)  # more than its share of the page

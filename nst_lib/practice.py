@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -171,7 +172,7 @@ def _explore(options: argparse.Namespace) -> int:
 
 
 def _moodboard(options: argparse.Namespace) -> int:
-    from nst_lib.moodboards import board_paths, check_count, load_for_board, moodboard
+    from nst_lib.moodboards import board_paths, check_count, load_for_board, missing_letters, moodboard
 
     named = [Path(given) for given in options.pictures]
     paths = [path for given in named for path in _pictures_of(given)]
@@ -189,7 +190,11 @@ def _moodboard(options: argparse.Namespace) -> int:
             bar.update(round(1000 * number / len(paths)) - bar.n)
     if not pictures:
         raise PictureError(f"none of the {len(paths)} pictures can be read.")
-    png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # matplotlib's, which come next in words
+        png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
+    if missing := missing_letters(options.title, options.font):
+        print(f"nst: no letters for {missing} in the font: give one that has them, with --font.", file=sys.stderr)
     print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")
     return int(len(pictures) < len(paths))
 

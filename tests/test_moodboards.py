@@ -219,6 +219,15 @@ def test_what_cannot_be_read_in_a_folder_is_left_out(matplotlib, nst, tmp_path, 
     assert result.err.startswith("nst: left out: folder/bad.png is not a picture") and len(result.err.splitlines()) == 1
 
 
+def test_letters_that_the_font_lacks_are_named(matplotlib, nst, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_image(flat(0.2, 0.4, 0.6), "one.png")
+    assert nst("moodboard", "one.png", "--title", "Été, άνοιξη").err == ""
+    result = nst("moodboard", "one.png", "--title", "猫 and 猫犬")
+    assert result.code == 0
+    assert result.err == "nst: no letters for 猫犬 in the font: give one that has them, with --font.\n"
+
+
 def test_pictures_are_counted_before_they_are_read(nst, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
