@@ -1,5 +1,6 @@
 """Writing files so that a crash or a full disk leaves the old file or the new one, never half of one."""
 
+import itertools
 import os
 import secrets
 import shutil
@@ -105,18 +106,24 @@ def save_elsewhere(path: str | os.PathLike[str], save: Callable[[Path], object])
 
 def free_path(name: str | os.PathLike[str], *also: str) -> Path:
     """`name` itself, or with a number, as name-2.png, if there is such a file already, or one with a suffix in `also`."""
-    given = path = Path(name)
-    number = 1
-    while any(path.with_suffix(suffix).exists() for suffix in (given.suffix, *also)):
-        number += 1
-        path = given.with_stem(f"{given.stem}-{number}")
-    return path
+    suffixes = (Path(name).suffix, *also)
+    return next(path for path in _numbered(name) if not any(path.with_suffix(suffix).exists() for suffix in suffixes))
 
 
 def beside(output: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
     """Where a file goes that comes with `output` and that nobody has named: to `path`, or to a free name, lest it replace a
-    stranger; but to `path` where `output` is there already, as then both are of an earlier run."""
-    return Path(path) if os.path.exists(output) else free_path(path)
+    stranger. Where `output` is there already, it is of an earlier run, and so is the last of the names that are taken."""
+    if not os.path.exists(output):
+        return free_path(path)
+    taken = itertools.takewhile(lambda pair: pair[0].exists(), zip(_numbered(path), _numbered(output), strict=True))
+    return [Path(path), *(name for name, other in taken if not other.exists())][-1]  # x-2.txt may be x-2.png's
+
+
+def _numbered(name: str | os.PathLike[str]) -> Iterator[Path]:
+    """name.png, name-2.png, name-3.png and so on."""
+    path = Path(name)
+    yield path
+    yield from (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
 
 
 def as_word(path: str | os.PathLike[str]) -> str:

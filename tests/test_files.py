@@ -214,6 +214,10 @@ def test_what_is_written_beside_a_file_replaces_no_stranger_but_what_an_earlier_
     text.write_text("a stranger's")
     assert beside(output, text) == tmp_path / "o-2.txt"
     output.touch()
+    assert beside(output, text) == text  # as far as one can know
+    (tmp_path / "o-2.txt").touch()
+    assert beside(output, text) == tmp_path / "o-2.txt"
+    (tmp_path / "o-2.png").touch()  # to which that belongs
     assert beside(output, text) == text
 
 

@@ -327,7 +327,7 @@ def _train(options: argparse.Namespace) -> int:
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
-    samples = samples if options.resume else beside(output, samples)
+    samples = beside(checkpoint if options.resume else output, samples)
     meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
     first = meeting is None or meeting.process_id == 0
     if first:
