@@ -37,6 +37,8 @@ def read(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]
         version = header.pop("version")
     except DAMAGED as problem:
         raise CheckpointError(f"{path} is not a checkpoint, or is damaged. Start without it.") from problem
+    if "about" in header:
+        raise CheckpointError(f"{path} is a style file, not a checkpoint: `nst fast` paints with it. Start without it.")
     if version != VERSION:
         raise CheckpointError(
             f"{path} is a checkpoint of version {version}; this program reads version {VERSION}. Start again without it, or "

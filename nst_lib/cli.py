@@ -12,14 +12,14 @@ import time
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nst_lib import practice
 from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
 from nst_lib.fast import commands as fast_commands
-from nst_lib.files import atomic_write, check_outputs, check_writable, free_path
+from nst_lib.files import as_word, atomic_write, check_outputs, check_writable, free_path
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
 from nst_lib.studio import app as studio_page
@@ -33,7 +33,7 @@ LARGE = 1024  # pixels: from here on, time and memory are estimated before the s
 def main(arguments: list[str] | None = None) -> int:
     """Run `nst` and return its exit code.
 
-    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet could not be painted, or if nobody reads the
+    0; 1 if `nst doctor` finds a fault, if some pictures of a folder or a sheet were left out, or if nobody reads the
     output; 2 for a mistake of the user's; 130 after Ctrl-C, and 143 after SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file's name may be of no encoding
     try:
+        _check_words(arguments)
         code = options.run(options)
         print(end="", flush=True)
         return code
@@ -68,8 +69,24 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+def _check_words(words: list[str]) -> None:
+    """Refuse an empty one, but for a title: as a file's name it would be the current folder, or as good as not given."""
+    for before, word in pairwise(["nst", *words]):
+        if word == "" and before != "--title":
+            raise SettingsError(f"the word after {before} is empty. Is a variable of the shell not set?")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse's, which knows where the picture of `nst fast` may be when it is missing."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print a message with the usage, and exit."""
+        hint = ". Put it before --style, which takes all that follows it, or after ` -- `"
+        super().error(message + hint * ("are required: INPUT" in message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="nst",
         usage="nst [-h] [--version] COMMAND ...",
         description="Neural style transfer: photographs repainted as paintings.",
@@ -204,6 +221,8 @@ def _paint(options: argparse.Namespace) -> int:
     settings = {name: value for name, value in vars(options).items() if name not in own}
     if "style_layer_weights" in settings:
         settings["style_layer_weights"] = dict(settings["style_layer_weights"])
+    if "learning_rate" in settings and settings.get("optimizer") != "adam" and not options.resume:
+        raise SettingsError("--learning-rate is Adam's. Add --optimizer adam, or leave it out.")
     output = Path(options.output or f"{Path(options.content).stem}_{Path(options.styles[0]).stem}.png")
     checkpoint = output.parent / f"{output.stem}.checkpoint.npz"
     if os.path.exists(checkpoint) and os.path.realpath(checkpoint) != os.path.realpath(options.resume or ""):
@@ -221,9 +240,10 @@ def _paint(options: argparse.Namespace) -> int:
     styles = [load_image(style, max_pixels=options.max_pixels) for style in names]
     if masked and len(options.styles) > 1:
         raise SettingsError("with --mask, give one painting before it, for the rest of the picture.")
-    masks, mask_styles = [load_mask(mask, max_pixels=options.max_pixels) for mask, _ in masked], [s for _, s in masked]
+    files, mask_styles = [mask for mask, _ in masked], [style for _, style in masked]
+    masks = [load_mask(mask, max_pixels=options.max_pixels) for mask in files]
     if masked and not options.resume:
-        settings["masks"] = regions(content, masks, mask_styles)
+        settings["masks"] = regions(content, masks, mask_styles, files)
     if settings.get("init", "content") not in ("content", "noise"):
         settings["init"] = load_image(settings["init"], max_pixels=options.max_pixels)
     times["pictures"] = time.perf_counter()
@@ -235,7 +255,7 @@ def _paint(options: argparse.Namespace) -> int:
         if options.resume:
             painting = Painting.load(options.resume, settings.pop("weights", None))
             _check_settings(settings, painting, options.resume)
-            fitted = regions(painting.subject.content, masks, mask_styles) if masked else None
+            fitted = regions(painting.subject.content, masks, mask_styles, files) if masked else None
             painting.subject.check_same(content, styles, fitted, options.resume)
         else:
             painting = Painting(content, styles, **settings)
@@ -249,9 +269,10 @@ def _paint(options: argparse.Namespace) -> int:
         print("nst: the memory did not suffice for the whole picture: painted in tiles, more slowly.", file=sys.stderr)
     times["painting"] = time.perf_counter()
     if stopped_by:
-        again = ["nst", "paint", options.content, *options.styles, "-o", str(output), "--resume", str(checkpoint)]
-        again += [word for pair in masked for word in ("--mask", *pair)]
-        again += ["--json", options.json] if options.json else []
+        again = ["nst", "paint", *map(as_word, (options.content, *options.styles))]
+        again += ["-o", as_word(output), "--resume", as_word(checkpoint)]
+        again += [word for pair in masked for word in ("--mask", *map(as_word, pair))]
+        again += ["--json", as_word(options.json)] if options.json else []
         again += ["--max-pixels", str(options.max_pixels)] if options.max_pixels != MAX_PIXELS else []
         print(f"nst: stopped at step {painting.step_count}. The picture so far is {output}. Go on with\n"
               f"  {shlex.join(again)}", file=sys.stderr)  # fmt: skip

@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from nst_lib import autodiff
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.errors import NSTError, SettingsError, check_choice, check_number
+from nst_lib.files import as_word
 from nst_lib.images import MIN_SIDE, check_picture, resize, to_pil
 from nst_lib.objective import Objective
 from nst_lib.optimizers import LBFGS
@@ -242,8 +243,8 @@ def paint_command(
     words = [
         "nst",
         "paint",
-        content,
-        paintings[variant.painting],
+        as_word(content),
+        as_word(paintings[variant.painting]),
         "--size",
         size << doublings,
         "--pyramid",
@@ -253,7 +254,7 @@ def paint_command(
     words += ["--style-scale", _plain(variant.style_scale)] if variant.style_scale != 1 else []
     words += ["--style-layers", *LAYERS[variant.layers]] if variant.layers != "all" else []
     words += ["--init", "noise", "--seed", variant.seed] if variant.seed is not None else []
-    return [str(word) for word in (*words, "-o", output)]
+    return [str(word) for word in (*words, "-o", as_word(output))]
 
 
 def draw_sheet(tiles: Sequence[Tile], title: str = "", names: Sequence[str] = ()) -> np.ndarray:

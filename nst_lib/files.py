@@ -1,13 +1,15 @@
 """Writing files so that a crash or a full disk leaves the old file or the new one, never half of one."""
 
+import itertools
 import os
 import secrets
+import shutil
 import stat
 import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -84,19 +86,50 @@ def _unwritten(path: str | os.PathLike[str], problem: OSError, error: type[NSTEr
     return error(f"cannot write {path}: {problem.strerror or problem}. Free some space or choose another folder.")
 
 
-def spare_path(path: str | os.PathLike[str]) -> Path:
-    """Where a file of this name goes when it cannot be written: a new folder for temporary files, perhaps on another disk."""
-    return Path(tempfile.mkdtemp(prefix="nst-"), Path(path).name)
+def save_elsewhere(path: str | os.PathLike[str], save: Callable[[Path], object]) -> Path | None:
+    """Have `save` write a file that found no room at `path` somewhere else, and return where: in a new folder for temporary
+    files, perhaps on another disk, or in one in the home folder. None if there is no room either; then no folder is left."""
+    for place in (None, os.path.expanduser("~")):
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="nst-", dir=place))
+        except OSError:
+            continue
+        spare = folder / Path(path).name
+        try:
+            save(spare)
+        except (NSTError, OSError):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return spare
+    return None
 
 
 def free_path(name: str | os.PathLike[str], *also: str) -> Path:
     """`name` itself, or with a number, as name-2.png, if there is such a file already, or one with a suffix in `also`."""
-    given = path = Path(name)
-    number = 1
-    while any(path.with_suffix(suffix).exists() for suffix in (given.suffix, *also)):
-        number += 1
-        path = given.with_stem(f"{given.stem}-{number}")
-    return path
+    suffixes = (Path(name).suffix, *also)
+    return next(path for path in _numbered(name) if not any(path.with_suffix(suffix).exists() for suffix in suffixes))
+
+
+def beside(output: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
+    """Where a file goes that comes with `output` and that nobody has named: to `path`, or to a free name, lest it replace a
+    stranger. Where `output` is there already, it is of an earlier run, and so is the last of the names that are taken."""
+    if not os.path.exists(output):
+        return free_path(path)
+    taken = itertools.takewhile(lambda pair: pair[0].exists(), zip(_numbered(path), _numbered(output), strict=True))
+    return [Path(path), *(name for name, other in taken if not other.exists())][-1]  # x-2.txt may be x-2.png's
+
+
+def _numbered(name: str | os.PathLike[str]) -> Iterator[Path]:
+    """name.png, name-2.png, name-3.png and so on."""
+    path = Path(name)
+    yield path
+    yield from (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+
+
+def as_word(path: str | os.PathLike[str]) -> str:
+    """A file's name as a word of a command: ./-me.jpg for -me.jpg, which would be taken for an option."""
+    name = os.fspath(path)
+    return f"./{name}" if name.startswith("-") else name
 
 
 def as_text(name: str) -> str:

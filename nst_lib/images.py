@@ -32,6 +32,8 @@ FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+HEIC = (".heic", ".heif")  # what iPhones write and Pillow does not read
+HEIC_HINT = "HEIC cannot be read here: export it as JPEG."
 _SRGB = ImageCms.createProfile("sRGB")
 _TURNS = {  # what undoes each EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -147,9 +149,10 @@ def save_image(picture: np.ndarray, path: str | os.PathLike[str], *, quality: in
 
 
 def picture_suffixes() -> set[str]:
-    """The suffixes, such as ".jpg", of what Pillow reads: not of what it writes only, as PDF, nor of films."""
+    """The suffixes, such as ".jpg", of what Pillow reads: not of what it writes only, as PDF, nor of films. Also HEIC's, so
+    that in a folder it is told, not passed over."""
     kinds = Image.registered_extensions()
-    return {suffix for suffix, kind in kinds.items() if kind in Image.OPEN and kind != "MPEG"}
+    return {*HEIC, *(suffix for suffix, kind in kinds.items() if kind in Image.OPEN and kind != "MPEG")}
 
 
 def check_format(path: str | os.PathLike[str]) -> None:
@@ -247,6 +250,8 @@ def _decode(
             "limit: load_image(..., max_pixels=...), None for no limit; `nst paint` and `nst fast` take --max-pixels."
         ) from problem
     except UnidentifiedImageError as problem:
+        if name.lower().endswith(HEIC):
+            raise PictureError(f"{name}: {HEIC_HINT}") from problem
         raise PictureError(
             f"{name} is not a picture of a known kind, whatever it is called, or its beginning is damaged. "
             "Open it in another program and save it as PNG or JPEG."

@@ -32,8 +32,11 @@ def fit_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(image.resize((width, height), Image.Resampling.BOX)).clip(0, 1)
 
 
-def check_masks(masks: Sequence[np.ndarray], paintings: int, content: np.ndarray) -> np.ndarray:
-    """Masks, one for each painting, at the photograph's size: (n, height, width).
+def check_masks(
+    masks: Sequence[np.ndarray], paintings: int, content: np.ndarray, names: Sequence[str] | None = None
+) -> np.ndarray:
+    """Masks, one for each painting, at the photograph's size: (n, height, width). Errors call them by their `names`, or by
+    their numbers.
 
     Raises:
         PictureError: if one is no mask, or of another shape than the photograph.
@@ -43,23 +46,19 @@ def check_masks(masks: Sequence[np.ndarray], paintings: int, content: np.ndarray
         raise SettingsError(f"{len(masks)} masks for {paintings} paintings: give one for each.")
     height, width = content.shape[:2]
     fitted = []
-    for number, mask in enumerate(masks, 1):
+    for name, mask in zip(names or [f"mask {number + 1}" for number in range(len(masks))], masks, strict=True):
         mask = np.asarray(mask)
         good = mask.ndim == 2 and mask.dtype.kind in "bf" and mask.size and mask.min() >= 0 and mask.max() <= 1
         if not good:  # also for NaN
-            raise PictureError(
-                f"mask {number} is {mask.dtype} of shape {mask.shape}: expected (height, width) in [0, 1]."
-            )
+            raise PictureError(f"{name} is {mask.dtype} of shape {mask.shape}: expected (height, width) in [0, 1].")
         if not same_shape(mask.shape, content.shape):
             raise PictureError(
-                f"mask {number} is {mask.shape[1]} x {mask.shape[0]} and the photograph {width} x {height}: they must have "
+                f"{name} is {mask.shape[1]} x {mask.shape[0]} and the photograph {width} x {height}: they must have "
                 "the same shape. Draw the mask over the photograph itself."
             )
         fitted.append(fit_mask(mask, height, width))
         if fitted[-1].max() < 0.5:
-            raise SettingsError(
-                f"mask {number} is empty: nothing in it is white (or opaque). Draw its region in white."
-            )
+            raise SettingsError(f"{name} is empty: nothing in it is white (or opaque). Draw its region in white.")
     regions = np.stack(fitted)
     overlap = (regions.sum(axis=0) > 1 + OVERLAP).mean()
     if overlap > 0.001:
@@ -69,13 +68,15 @@ def check_masks(masks: Sequence[np.ndarray], paintings: int, content: np.ndarray
     return regions
 
 
-def regions(content: np.ndarray, masks: Sequence[np.ndarray], styles: Sequence[str]) -> list[np.ndarray]:
+def regions(
+    content: np.ndarray, masks: Sequence[np.ndarray], styles: Sequence[str], names: Sequence[str] | None = None
+) -> list[np.ndarray]:
     """The masks for `Painting`: first the rest, what no mask covers; then those whose style is not "none".
 
     Raises:
         PictureError, SettingsError: as `check_masks`, and if there is no rest.
     """
-    fitted = check_masks(masks, len(styles), content)
+    fitted = check_masks(masks, len(styles), content, names)
     rest = (1 - fitted.sum(axis=0)).clip(0, 1)
     if rest.max() < 0.5:
         raise SettingsError(

@@ -20,7 +20,7 @@ from PIL import Image
 
 from nst_lib.color import from_oklab, to_oklab
 from nst_lib.errors import SettingsError, check_number
-from nst_lib.files import as_text, atomic_write, check_writable
+from nst_lib.files import as_text, atomic_write, beside, check_writable
 from nst_lib.images import check_picture, load_reduced, to_pil
 
 MAX_PICTURES = 100  # more would be stamps
@@ -121,6 +121,15 @@ def draw_board(
     return Board(files, [(x / PAGE[0], y / PAGE[1], w / PAGE[0], h / PAGE[1]) for x, y, w, h in boxes])
 
 
+def missing_letters(text: str, font: str | None = None) -> str:
+    """The letters of a text for which neither a font nor matplotlib's own has a shape. Raises SettingsError."""
+    from matplotlib import font_manager
+
+    fonts = [font_manager.get_font(font_manager.findfont(name)) for name in _families(font)]
+    letters = dict.fromkeys("".join(as_text(text).split()))
+    return "".join(letter for letter in letters if not any(known.get_char_index(ord(letter)) for known in fonts))
+
+
 def load_for_board(path: str | os.PathLike, pictures: int = 1) -> np.ndarray:
     """A picture, no larger than a page of so many pictures shows it, so that they fit in memory. Raises PictureError."""
     return load_reduced(path, math.ceil(1.5 * PIXELS / math.sqrt(pictures)), PIXELS)  # more than its share of the page
@@ -133,12 +142,14 @@ def check_count(pictures: int) -> None:
 
 
 def board_paths(output: str | os.PathLike) -> tuple[Path, Path]:
-    """The PNG and the PDF that go with a name of either. Raises SettingsError for other names."""
+    """The PNG and the PDF that go with a name of either: the other one by the same name, if it is free or this one is taken
+    as well. Raises SettingsError for other names."""
     output = Path(output)
     if output.suffix.lower() not in (".png", ".pdf"):
         raise SettingsError(f"cannot write {output}: a mood board's name ends in .png or .pdf.")
     png, pdf = (
-        output if output.suffix.lower() == suffix else output.with_suffix(suffix) for suffix in (".png", ".pdf")
+        output if output.suffix.lower() == suffix else beside(output, output.with_suffix(suffix))
+        for suffix in (".png", ".pdf")
     )
     return png, pdf
 

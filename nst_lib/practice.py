@@ -4,12 +4,13 @@ import argparse
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
 from nst_lib.engine import start_engine
 from nst_lib.errors import PictureError, SettingsError
-from nst_lib.files import as_text, atomic_write, check_outputs
+from nst_lib.files import as_text, atomic_write, beside, check_outputs
 from nst_lib.images import check_format, load_image, picture_suffixes, save_image
 from nst_lib.terminal import noted_signals, paint_to_file, progress_bar
 
@@ -88,7 +89,7 @@ def _add_moodboard(commands: Any) -> None:
 
 def _texture(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.styles[0]).stem}_texture.png")
-    preview = output.with_stem(f"{output.stem}_3x3")
+    preview = beside(output, output.with_stem(f"{output.stem}_3x3"))
     check_format(output)
     check_outputs((output, preview), filter(None, (*options.styles, options.guide)))
     styles = [load_image(style) for style in options.styles]
@@ -121,7 +122,7 @@ def _texture(options: argparse.Namespace) -> int:
 
 def _explore(options: argparse.Namespace) -> int:
     output = Path(options.output or f"{Path(options.content).stem}_explored.png")
-    text = output.with_suffix(".txt")
+    text = beside(output, output.with_suffix(".txt"))
     check_format(output)
     check_outputs((output, text), (options.content, *options.styles))
     content, *paintings = (load_image(path) for path in (options.content, *options.styles))
@@ -171,19 +172,31 @@ def _explore(options: argparse.Namespace) -> int:
 
 
 def _moodboard(options: argparse.Namespace) -> int:
-    from nst_lib.moodboards import board_paths, check_count, load_for_board, moodboard
+    from nst_lib.moodboards import board_paths, check_count, load_for_board, missing_letters, moodboard
 
-    paths = [path for given in options.pictures for path in _pictures_of(Path(given))]
+    named = [Path(given) for given in options.pictures]
+    paths = [path for given in named for path in _pictures_of(given)]
     check_outputs(board_paths(options.output), paths)
     check_count(len(paths))
     with progress_bar("reading the pictures") as bar:
         pictures = []
-        for path in paths:
-            pictures.append(load_for_board(path, len(paths)))
-            bar.update(round(1000 * len(pictures) / len(paths)) - bar.n)
-    png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
+        for number, path in enumerate(paths, start=1):
+            try:
+                pictures.append(load_for_board(path, len(paths)))
+            except PictureError as problem:
+                if path in named:
+                    raise
+                bar.write(f"nst: left out: {problem}", file=sys.stderr)
+            bar.update(round(1000 * number / len(paths)) - bar.n)
+    if not pictures:
+        raise PictureError(f"none of the {len(paths)} pictures can be read.")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # matplotlib's, which come next in words
+        png, pdf = moodboard(pictures, options.output, title=options.title, columns=options.columns, font=options.font)
+    if missing := missing_letters(options.title, options.font):
+        print(f"nst: no letters for {missing} in the font: give one that has them, with --font.", file=sys.stderr)
     print(f"{png} and {pdf}: {len(pictures)} {'picture' if len(pictures) == 1 else 'pictures'}, with their colours")
-    return 0
+    return int(len(pictures) < len(paths))
 
 
 def _pictures_of(path: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nst_lib.errors import CheckpointError, PictureError
-from nst_lib.files import spare_path
+from nst_lib.files import save_elsewhere
 from nst_lib.images import resize, save_image
 
 if TYPE_CHECKING:  # not otherwise, as it starts the engine
@@ -127,9 +127,10 @@ def _save_picture(painting: "Painting", output: Path, checkpoint: Path | None) -
     try:
         save_image(picture, output)
     except PictureError as problem:  # a full disk, say; the folder for temporary files may be on another
-        spare = save_image(picture, spare_path(output))
+        spare = save_elsewhere(output, lambda path: save_image(picture, path))
+        where = f"is in {spare} instead" if spare else "could not be kept"
         also = f", and the checkpoint {checkpoint} is kept" if checkpoint and checkpoint.is_file() else ""
-        raise PictureError(f"{problem} The picture is in {spare} instead{also}.") from problem
+        raise PictureError(f"{problem} The picture {where}{also}.") from problem
 
 
 def picture_in_text(pixels: np.ndarray) -> str:

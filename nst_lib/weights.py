@@ -155,7 +155,8 @@ def read_weights(path: str | os.PathLike, network: str) -> LayerWeights:
     """
     path = Path(path)
     if not path.is_file():
-        raise WeightsError(f"there is no weights file {path}. Check the path, or run `nst fetch {network}`.")
+        fetch = f", or run `nst fetch {network}`" if network in DOWNLOADS else ""  # the pocket VGG is built in
+        raise WeightsError(f"there is no weights file {path}. Check the path{fetch}.")
     if path.suffix == ".h5" and network not in DOWNLOADS:
         of = next((name for name in DOWNLOADS if name in path.name), "vgg19")
         raise WeightsError(

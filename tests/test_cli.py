@@ -22,6 +22,7 @@ from PIL import Image
 from nst_lib import __main__, cli, doctor, files, terminal
 from nst_lib.engine import start_engine
 from nst_lib.errors import SettingsError
+from nst_lib.fast.styles import SHIPPED_FILE
 from nst_lib.images import save_image
 from nst_lib.weights import POCKET_FILE, layer_shapes
 
@@ -268,6 +269,17 @@ def test_ctrl_c_keeps_picture_and_checkpoint_and_resume_ends_as_an_unbroken_run(
     assert not Path("out of it.checkpoint.npz").exists()
 
 
+def test_a_name_that_begins_as_an_option_does_is_not_taken_for_one(nst, here, monkeypatch):
+    shutil.copy("my photo.jpg", "-me.jpg")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, signal.SIGINT)
+        result = nst("paint", *QUICK, "--", "-me.jpg", "wave.png")
+    assert result.code == 130
+    command = result.err.splitlines()[-1].strip()
+    assert command == "nst paint ./-me.jpg wave.png -o ./-me_wave.png --resume ./-me_wave.checkpoint.npz"
+    assert nst(*command.split()[1:]).code == 0
+
+
 def test_an_error_in_the_middle_keeps_the_picture(nst, here, monkeypatch):
     start_engine()
     from nst_lib import painting
@@ -464,6 +476,7 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
     assert "there is no checkpoint nowhere.npz" in refused(*pictures, "nowhere.npz")
     assert "is not a checkpoint" in refused(*pictures, "brick.png")
     assert "is not a checkpoint" in refused(*pictures, POCKET_FILE)
+    assert "is a style file, not a checkpoint: `nst fast` paints with it" in refused(*pictures, SHIPPED_FILE)
     Path("half.npz").write_bytes(Path(checkpoint).read_bytes()[:20000])
     assert "is not a checkpoint, or is damaged" in refused(*pictures, "half.npz")
     with np.load(checkpoint) as file:
@@ -494,7 +507,8 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
         ("--style-weight nan", "style weight is nan"),
         ("--tv-weight inf", "tv weight is inf"),
         ("--content-weight 0 --style-weight 0", "both 0: there is nothing to paint"),
-        ("--learning-rate 0", "learning rate is 0.0"),
+        ("--learning-rate 0 --optimizer adam", "learning rate is 0.0"),
+        ("--learning-rate 5", "--learning-rate is Adam's. Add --optimizer adam, or leave it out"),
         ("--seed -1", "seed is -1"),
         ("--pyramid 0", "pyramid is 0"),
         ("--pyramid 9", "a pyramid of 9 sizes is too deep for 256 x 256"),
@@ -517,7 +531,7 @@ def test_checkpoints_that_are_none(refused, nst, checkpoint):
         ("--colour blue", "unrecognized arguments: --colour blue"),
         ("--max-pixels 1000", "my photo.jpg has more than 1,000 pixels"),
         ("--backbone vgg19", "the weights of vgg19 are not on this machine"),
-        ("--weights nowhere.npz", "there is no weights file nowhere.npz"),
+        ("--weights nowhere.npz", "there is no weights file nowhere.npz. Check the path.\n"),
         ("--weights brick.png", "brick.png could not be read as weights of pocket"),
         ("-o nowhere/o.png", "the folder {here}/nowhere does not exist. Make it first"),
         ("-o .", "a picture's name ends in one of .png, .jpg"),
@@ -537,6 +551,17 @@ def test_settings_that_make_no_picture(refused, here, monkeypatch, options, mess
     before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
     assert message.format(here=here) in refused("paint", "my photo.jpg", "wave.png", "brick.png", *options.split())
     assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("fast", "", "--style", "great_wave"), ("moodboard", ""), ("styles", "-o", "o.png", "--on", ""),
+     ("train", "wave.png", "--photos", ""), ("paint", "my photo.jpg", "wave.png", "-o", "")],
+)  # fmt: skip
+def test_an_empty_name_is_not_the_current_folder(refused, here, command):
+    before = command[command.index("") - 1]
+    assert f"the word after {before} is empty. Is a variable of the shell not set?" in refused(*command)
+    assert len(list(here.iterdir())) == 3
 
 
 def test_a_missing_command_or_picture(refused):
@@ -629,6 +654,15 @@ def test_a_full_disk_keeps_the_old_file_and_the_new_picture(refused, here, monke
     monkeypatch.chdir(here)
     assert cli.main(["paint", "my photo.jpg", "wave.png", "-o", "o.png", "--resume", "o.checkpoint.npz"]) == 0
     assert Path("o.png").read_bytes() == spare.read_bytes()
+
+
+def test_a_picture_for_which_there_is_room_nowhere(refused, here, monkeypatch):
+    monkeypatch.setattr(files.tempfile, "tempdir", str(here))
+    monkeypatch.setenv("HOME", str(here / "nowhere"))
+    monkeypatch.setattr(files.os, "replace", full_disk(".png"))
+    message = refused("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png")
+    assert message.startswith("nst: cannot write o.png: No space left on device. Free some space")
+    assert message.endswith(" The picture could not be kept.\n") and not list(here.glob("nst-*"))
 
 
 def test_a_disk_that_is_full_on_the_way_does_not_end_the_painting(nst, here, monkeypatch):

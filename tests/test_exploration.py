@@ -251,11 +251,18 @@ def test_ctrl_c_leaves_the_sheet_so_far(nst, here, monkeypatch):
     assert load_image("s.png").shape[1] > 128 and len(Path("s.txt").read_text().splitlines()) == 2
 
 
+def test_a_name_that_begins_as_an_option_does_is_not_taken_for_one():
+    words = paint_command(Variant(0, 1.0, "all", 1.0, None), "-me.jpg", ["-wave.png"], "-me_1.png")
+    assert words[2:4] == ["./-me.jpg", "./-wave.png"] and words[-1] == "./-me_1.png"
+
+
 def test_a_tile_that_cannot_be_painted_does_not_cost_the_others(nst, here):
+    Path("s.txt").write_text("my notes")
     result = nst("explore", "my photo.png", "wave.png", "--style-weight", 1e38, 1, "--size", 64, "--steps", 2,
                  "-o", "s.png")  # fmt: skip
     assert result.code == 1 and "nst: tile 1 is empty: the loss is not a number any more" in result.err
-    assert load_image("s.png").shape[1] > 128 and Path("s.txt").read_text().startswith("# 2: style weight 1,")
+    assert load_image("s.png").shape[1] > 128 and Path("s-2.txt").read_text().startswith("# 2: style weight 1,")
+    assert Path("s.txt").read_text() == "my notes" and "the commands above are in s-2.txt" in result.out
     assert "1 of 2 tiles in" in result.out
 
 

@@ -145,14 +145,17 @@ def test_the_engine_keras_paints_the_same(nst, here):
 def test_a_folder_is_painted_and_what_cannot_be_read_left_out(nst, photos):
     Path(photos, "broken.png").write_bytes(b"no picture")
     Path(photos, "notes.txt").write_text("no picture either")
+    Path(photos, "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     Path(photos, "within.png").mkdir()
     save_image(np.zeros((40, 40, 3), "float32"), photos / "lemurs.png")
     with Image.open(photos / "lemurs.png") as image:
         image.save(photos / "lemurs.gif")
     code, out, err = nst("fast", photos, "--style", STYLE)
     assert code == 1
-    assert re.fullmatch(rf"photos_{STYLE}: 5 of 6 pictures in \d+\.\d s\n", out)
-    assert err.startswith("nst: left out: photos/broken.png ") and len(err.splitlines()) == 1
+    assert re.fullmatch(rf"photos_{STYLE}: 5 of 7 pictures in \d+\.\d s\n", out)
+    heic, broken = err.splitlines()
+    assert heic == "nst: left out: photos/IMG_1.HEIC: HEIC cannot be read here: export it as JPEG."
+    assert broken.startswith("nst: left out: photos/broken.png ")
     names = {"astronaut.jpg", "coffee_cup.jpg", "lemurs.jpg", "lemurs.png", "lemurs.gif.png"}
     assert {path.name for path in Path(f"photos_{STYLE}").iterdir()} == names
     assert np.abs(read(f"photos_{STYLE}/lemurs.jpg") - painted("photos/lemurs.jpg")).mean() < 0.02
@@ -162,6 +165,26 @@ def test_a_folder_into_a_new_folder_in_a_new_folder(nst, photos):
     code, out, err = nst("fast", photos, "--style", STYLE, "--size", 50, "-o", "new/er")
     assert code == 0 and err == "" and out.startswith("new/er: 3 pictures in ")
     assert [max(read(path).shape) for path in Path("new/er").iterdir()] == [50, 50, 50]
+
+
+def test_a_result_is_named_after_what_was_given(nst, photos, monkeypatch):
+    for folder in ("v.1", "v.2"):
+        shutil.copytree(photos, folder)
+        assert nst("fast", folder, "--style", STYLE)[1].startswith(f"{folder}_{STYLE}: 3 pictures in ")
+    Path("link.jpg").symlink_to("my photo.jpg")
+    assert nst("fast", "link.jpg", "--style", STYLE)[1].startswith(f"link_{STYLE}.png: ")
+    monkeypatch.chdir("v.1")
+    assert nst("fast", ".", "--style", STYLE)[1].startswith(f"v.1_{STYLE}: 3 pictures in ")
+
+
+def test_no_two_files_of_a_folder_have_one_result(nst, here):
+    Path("in").mkdir()
+    for name in ("a.gif", "a.gif.png", "a.gif-2.png"):
+        with Image.open("my photo.jpg") as image:
+            image.save(f"in/{name}")
+    for shard in ("1/3", "2/3", "3/3"):  # as if each knew of the others
+        assert nst("fast", "in", "--style", STYLE, "-o", "out", "--shard", shard)[0] == 0
+    assert {path.name for path in Path("out").iterdir()} == {"a.gif.png", "a.gif-2.png", "a.gif-3.png"}
 
 
 def test_folders_that_cannot_be_painted(nst, refused, photos):
@@ -252,6 +275,7 @@ def test_a_job_array_may_be_longer_than_the_folder(nst, photos):
         ("--style {STYLE} -o folder.png", "cannot write folder.png: it is a folder"),
         ("--style {STYLE} -o ./folder.png/../my&photo.jpg", "another of this command's files"),
         ("--style nowhere.npz", "there is no style file nowhere.npz"),
+        ("--style my&photo.jpg", "`nst paint PHOTOGRAPH 'my photo.jpg'` paints in its manner without any"),
         ("--style damaged.npz", "damaged.npz is not a style file, or is damaged"),
         ("--style two.npz", "two.npz has 2 styles: give one of them, as two.npz:"),
         ("--style two.npz:three", "unknown style of two.npz 'three'"),
@@ -280,7 +304,8 @@ def test_inputs_that_are_no_pictures(refused, here):
     Path("text.png").write_text("no picture")
     assert "nowhere.png does not exist" in refused("fast", "nowhere.png", "--style", STYLE)
     assert "text.png" in refused("fast", "text.png", "--style", STYLE)
-    assert "the following arguments are required: INPUT" in refused("fast", "--style", STYLE)
+    message = refused("fast", "--style", STYLE, "my photo.jpg")
+    assert "the following arguments are required: INPUT. Put it before --style, which takes all that follows" in message
 
 
 def test_films_need_pyav(refused, here, monkeypatch):
@@ -366,6 +391,7 @@ def test_films_that_cannot_be_painted(refused, film):
     assert "cannot write o.png: a film's name ends in one of .mp4" in refused(*command, "-o", "o.png")
     assert "another of this command's files" in refused(*command, "-o", film)
     assert "nowhere does not exist" in refused(*command, "-o", "nowhere/o.mp4")
+    assert "--max-pixels is for pictures, and my film.mkv is a film" in refused(*command, "--max-pixels", 100)
     assert "steady is 2.0" in refused(*command, "--steady", 2)
     assert "strength is 2.0" in refused(*command, "--strength", 2)
     assert "gone.mp4 does not exist" in refused("fast", "gone.mp4", "--style", STYLE)
@@ -502,6 +528,9 @@ def test_exports_that_cannot_be(nst, refused, here, onnx):
     assert "nowhere does not exist" in refused("export", STYLE, "-o", "nowhere/o.onnx")
     assert "unknown style" in refused("export", "monet")
     assert nst("export", STYLE, "-o", "o.onnx")[0] == 0
+    assert "is -3.0: give a number of at least 0" in refused(
+        "fast", "my photo.jpg", "--style", "o.onnx", "--shares", -3
+    )
     assert "copy that" in refused("export", "o.onnx", "-o", "p.onnx")
     Path("o.onnx").write_bytes(Path("o.onnx").read_bytes()[:1000])
     assert "o.onnx is not a style that `nst export` wrote" in refused("fast", "my photo.jpg", "--style", "o.onnx")
@@ -541,7 +570,7 @@ def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     assert code == 0 and err == ""
     assert re.fullmatch(
         r"1 style, on photos\na wave\.npz: a wave; 4 pictures in \d+ s\. "
-        r"Samples are in a wave\.samples\.png\. Try: nst fast PICTURE --style a wave\.npz\n",
+        r"Samples are in a wave\.samples\.png\. Try: nst fast PICTURE --style 'a wave\.npz'\n",
         out,
     )
     assert {path.name for path in Path().iterdir()} == {
@@ -614,8 +643,8 @@ def test_what_goes_on_is_the_command_that_was_stopped_also_from_python(nst, wave
         ("--photos photos --steps 0", "steps is 0"),
         ("--photos photos --batch 0", "batch is 0"),
         ("--photos photos --minutes 0", "minutes is 0.0"),
-        ("--photos photos --learning-rate nan", "learning_rate is nan"),
-        ("--photos photos --from nothing --vector-only", "vector_only needs a trained network"),
+        ("--photos photos --learning-rate nan", "learning rate is nan"),
+        ("--photos photos --from nothing --vector-only", "set out from: give one with --from"),
         ("--photos photos --resume --steps 2", "wave.training.npz"),
     ],
 )

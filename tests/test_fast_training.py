@@ -253,7 +253,10 @@ def test_folders_without_photographs(tmp_path):
         Photos(tmp_path, 1, 1)
     for name in ("one.jpg", "two.png", "three.webp"):
         (tmp_path / name).write_text("not a picture")
-    with pytest.raises(PictureError, match="none of the 3 pictures in .* can be read"):
+    with pytest.raises(PictureError, match="none of the 3 pictures in .* can be read. Give"):
+        Photos(tmp_path, 1, 1)
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(PictureError, match="HEIC cannot be read here: export it as JPEG. Give"):
         Photos(tmp_path, 1, 1)
 
 
@@ -758,13 +761,15 @@ def test_killed_twice_while_it_writes_a_checkpoint_it_ends_where_an_unbroken_one
         ({"minutes": 0}, "minutes is 0: give a number of at least 0.01"),
         ({"steps": 0}, "steps is 0: give a whole number of at least 1"),
         ({"steps": 1.5}, "steps is 1.5: give a whole number"),
-        ({"batch": 0}, "batch is 0: give a whole number of at least 1"),
-        ({"crop": 40}, "crop is 40: give a whole number of at least 48"),
+        ({"batch": 0}, "batch is 0: give a whole number from 1 to 256"),
+        ({"crop": 40}, "crop is 40: give a whole number from 48 to 1024"),
+        ({"batch": 1_000_000}, "batch is 1000000"),
+        ({"crop": 1_000_000}, "crop is 1000000"),
         ({"crop": 50}, "crop is 50: give a multiple of 4, as 256"),
-        ({"learning_rate": 0}, "learning_rate is 0: give a number of at least 1e-06"),
-        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"learning_rate": 0}, "learning rate is 0: give a number of at least 1e-06"),
+        ({"learning_rate": float("nan")}, "learning rate is nan"),
         ({"seed": 2**32}, "seed is 4294967296: give a whole number from 0 to 4294967295"),
-        ({"vector_only": True}, "vector_only needs a trained network to set out from: give `start`"),
+        ({"vector_only": True}, "needs a trained network to set out from: give one with --from"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg': did you mean"),
     ],
 )
@@ -778,7 +783,7 @@ def test_a_batch_that_does_not_fit_into_the_memory(folder, paintings, monkeypatc
         raise MemoryError
 
     monkeypatch.setattr(StyleTrainer, "compute_loss", no_memory)
-    with pytest.raises(SettingsError, match="does not suffice for a batch of 2 on pocket. Give a smaller batch"):
+    with pytest.raises(SettingsError, match="for a batch of 2 cuts of .* on pocket. Give a smaller batch"):
         train(paintings, folder, **SETTINGS)
 
 

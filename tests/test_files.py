@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nst_lib import files
 from nst_lib.errors import CheckpointError, NSTError
-from nst_lib.files import DAMAGED, atomic_path, atomic_write, check_writable
+from nst_lib.files import DAMAGED, atomic_path, atomic_write, beside, check_writable, save_elsewhere
 
 
 @pytest.fixture
@@ -186,6 +187,38 @@ def test_a_read_only_folder_simulated(old, monkeypatch):
     monkeypatch.undo()
     assert old.read_bytes() == b"old"
     assert list(old.parent.iterdir()) == [old]
+
+
+def test_what_finds_no_room_goes_to_another_place_and_leaves_no_folder_where_there_is_none(tmp_path, monkeypatch):
+    full, home = tmp_path / "full", tmp_path / "home"
+    full.mkdir()
+    monkeypatch.setattr(files.tempfile, "tempdir", str(full))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+
+    def save(path):
+        path.write_bytes(b"half of the n")
+        if path.is_relative_to(full):
+            no_space()
+
+    assert save_elsewhere("there/o.png", save) is None
+    home.mkdir()
+    spare = save_elsewhere("there/o.png", save)
+    assert spare.name == "o.png" and spare.is_file() and spare.parents[1] == home
+    assert not list(full.iterdir())
+
+
+def test_what_is_written_beside_a_file_replaces_no_stranger_but_what_an_earlier_run_wrote(tmp_path):
+    output, text = tmp_path / "o.png", tmp_path / "o.txt"
+    assert beside(output, text) == text
+    text.write_text("a stranger's")
+    assert beside(output, text) == tmp_path / "o-2.txt"
+    output.touch()
+    assert beside(output, text) == text  # as far as one can know
+    (tmp_path / "o-2.txt").touch()
+    assert beside(output, text) == tmp_path / "o-2.txt"
+    (tmp_path / "o-2.png").touch()  # to which that belongs
+    assert beside(output, text) == text
 
 
 @pytest.mark.parametrize("header", [b"{'descr': (((", b"  {\n {", b"\0" * 20, b"[" * 60])

@@ -131,6 +131,11 @@ def test_regions_leave_alone_what_has_no_style(pair):
         regions(pair[0], [LEFT, RIGHT], ["wave.png", "none"])
 
 
+def test_masks_that_have_names_are_called_by_them(pair):
+    with pytest.raises(PictureError, match="white.png is 40 x 64 and the photograph 64 x 64"):
+        regions(pair[0], [RIGHT[:, :40]], ["none"], ["white.png"])
+
+
 @pytest.mark.parametrize("setting", [{"shares": [0.5, 0.5]}, {"style_loss": "wasserstein"}, {"tileable": True}])
 def test_masks_do_not_go_with_everything(pair, setting):
     with pytest.raises(SettingsError, match="masks go with"):

@@ -128,9 +128,12 @@ def test_the_same_pictures_give_the_same_bytes(matplotlib, tmp_path):
     assert first == [path.read_bytes() for path in moodboard(gradients(2), tmp_path / "b.png", title="T")]
 
 
-def test_the_name_that_was_given_is_written():
+def test_the_name_that_was_given_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     assert board_paths("MB.PNG") == (Path("MB.PNG"), Path("MB.pdf"))
     assert board_paths("MB.Pdf") == (Path("MB.png"), Path("MB.Pdf"))
+    Path("MB.pdf").write_text("a stranger's")
+    assert board_paths("MB.png") == (Path("MB.png"), Path("MB-2.pdf"))
 
 
 def board_of(pair, folder):
@@ -204,6 +207,27 @@ def test_a_folder_and_a_picture_on_the_command_line(matplotlib, nst, tmp_path, m
     assert Path("board.png").is_file() and Path("board.pdf").is_file()
 
 
+def test_what_cannot_be_read_in_a_folder_is_left_out(matplotlib, nst, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    Path("folder/bad.png").write_bytes(b"no picture")
+    result = nst("moodboard", "folder")
+    assert result.code == 2 and result.err.endswith("nst: none of the 1 pictures can be read.\n")
+    save_image(flat(0.2, 0.4, 0.6), "folder/one.png")
+    result = nst("moodboard", "folder")
+    assert result.code == 1 and result.out.startswith("moodboard.png and moodboard.pdf: 1 picture,")
+    assert result.err.startswith("nst: left out: folder/bad.png is not a picture") and len(result.err.splitlines()) == 1
+
+
+def test_letters_that_the_font_lacks_are_named(matplotlib, nst, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_image(flat(0.2, 0.4, 0.6), "one.png")
+    assert nst("moodboard", "one.png", "--title", "Été, άνοιξη").err == ""
+    result = nst("moodboard", "one.png", "--title", "猫 and 猫犬")
+    assert result.code == 0
+    assert result.err == "nst: no letters for 猫犬 in the font: give one that has them, with --font.\n"
+
+
 def test_pictures_are_counted_before_they_are_read(nst, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("folder").mkdir()
@@ -237,7 +261,7 @@ def test_mistakes_on_the_command_line(nst, tmp_path, monkeypatch):
     assert "not a picture" in refused("one.png", "bad.png")
     assert "does not exist" in refused("nothing.png")
     assert "empty has no pictures" in refused("empty")
-    assert "another of this command's files" in refused("one.png", "-o", "one.pdf")  # which would write one.png, too
+    assert "another of this command's files" in refused("one.png", "-o", "one.png")
     assert "ends in .png or .pdf" in refused("one.png", "-o", "board.svg")
     assert "folder" in refused("one.png", "-o", "nowhere/board.pdf")
     assert not Path("moodboard.png").exists()

@@ -43,7 +43,7 @@ COMMANDS = {
             "--steps": ("5", {"steps": 5}),
             "--seconds": ("2.5", {"seconds": 2.5}),
             "--optimizer": ("adam", {"optimizer": "adam"}),
-            "--learning-rate": ("0.5", {"learning_rate": 0.5}),
+            "--learning-rate": ("0.5 --optimizer adam", {"learning_rate": 0.5}),
             "--pyramid": ("2", {"pyramid": 2}),
             "--no-sketch": ("", {"sketch": False}),
             "--precision": ("float32", {"precision": "float32"}),

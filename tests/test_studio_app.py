@@ -72,6 +72,7 @@ def test_ports(monkeypatch):
             app.find_port(port)
         monkeypatch.setattr(app, "PORT", port)
         assert port < app.find_port(None) < port + app.PORTS
+    assert app.find_port(0) > 0
     for number in (70_000, -1):
         with pytest.raises(SettingsError, match="from 1024 to 65535"):
             app.find_port(number)

@@ -20,7 +20,7 @@ from nst_lib.fast.devices import agree, apart, from_first, is_first
 from nst_lib.fast.network import get_kernels
 from nst_lib.fast.photos import CROP, Photos
 from nst_lib.fast.running import make_runner, paint_picture
-from nst_lib.files import spare_path
+from nst_lib.files import save_elsewhere
 from nst_lib.images import crop_to_fit, save_image
 
 CHECKPOINT_SECONDS = 30
@@ -151,9 +151,8 @@ class Run(keras.callbacks.Callback):
 
 def _save_elsewhere(path: str | os.PathLike, header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
     """Write the checkpoint for which there is no room somewhere else; say where."""
-    try:
-        spare = checkpoints.write(spare_path(path), header, arrays)
-    except (CheckpointError, OSError):
+    spare = save_elsewhere(path, lambda place: checkpoints.write(place, header, arrays))
+    if spare is None:
         return "What was trained since the checkpoint before is lost."
     return f"It is in {spare} instead: move it to {path}, then go on with --resume."
 

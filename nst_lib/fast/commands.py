@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import itertools
 import os
 import shlex
 import signal
@@ -21,7 +22,7 @@ from nst_lib.fast.running import ENGINES, Runner
 from nst_lib.fast.styles import SHIPPED_FILE, Style, StyleFile, load_file, load_style, shipped_styles
 from nst_lib.fast.video import FORMATS as VIDEO_FORMATS
 from nst_lib.fast.video import SUFFIXES, import_package, paint_video
-from nst_lib.files import as_text, check_outputs, check_writable, spare_path
+from nst_lib.files import as_text, as_word, beside, check_outputs, check_writable, save_elsewhere
 from nst_lib.images import (
     FORMATS,
     MAX_PIXELS,
@@ -129,7 +130,8 @@ def _add_train(commands: Any) -> None:
     add("-o", "--output", "--out", metavar="OUT", help="style file to write (default: STYLE.npz, here)")
     budget = train.add_mutually_exclusive_group().add_argument
     budget("--minutes", metavar="M", type=float, help="budget (default: 15)")
-    budget("--steps", metavar="N", type=int, help="budget: batches of photographs")
+    budget("--steps", metavar="N", type=int,
+        help="budget: batches of photographs, rounded up to whole epochs: of 20, or 200 on a GPU")  # fmt: skip
     add("--from", metavar="FILE", dest="start", default="shipped",
         help="set out from a style file's network (default: shipped), or from `nothing`")  # fmt: skip
     add(
@@ -171,13 +173,17 @@ def _fast(options: argparse.Namespace) -> int:
     suffix = "" if source.is_dir() else ".png"
     if is_film:
         suffix = source.suffix if source.suffix.lower() in VIDEO_FORMATS else ".mp4"
-    output = Path(options.output or f"{source.resolve().stem}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
+    named = source.resolve() if source.name in ("", "..") else source  # "." has no name of its own
+    name = named.name if source.is_dir() else named.stem
+    output = Path(options.output or f"{name}_{'_'.join(style.shares)}{suffix}".replace(" ", "_"))
     if source.is_dir():
         return _fast_folder(options, load, source, output)
     if options.shard:
         raise SettingsError(f"--shard is for folders, and {source} is none. Leave it out.")
     check_outputs([output], [source, *options.styles])
     if is_film:
+        if options.max_pixels != MAX_PIXELS:
+            raise SettingsError(f"--max-pixels is for pictures, and {source} is a film. Leave it out.")
         return _fast_video(options, style, source, output)
     check_format(output)
     picture = load_image(source, options.size, max_pixels=options.max_pixels)
@@ -201,7 +207,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
     if output.resolve() == source.resolve():
         raise SettingsError(f"cannot write into {output}: it is the input. Choose another folder.")
     share, shares = options.shard or (1, 1)
-    what = _count(files)
+    what, names = _count(files), _names(files)  # of all shares, as they fill one folder
     files = files[share - 1 :: shares]  # not one after the other: neighbours are often alike in length
     if any(path.suffix.lower() in SUFFIXES for path in files):  # not only when the first film's turn comes
         import_package("av", "av")
@@ -219,7 +225,7 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
         for i, path in enumerate(files):
             bar.set_description_str(path.name)
             try:
-                _fast_file(options, load, path, output, bar, signals)
+                _fast_file(options, load, path, output / names[path], bar, signals)
                 done.append(path)
             except (PictureError, VideoError) as problem:
                 bar.write(f"nst: left out: {problem}", file=sys.stderr)
@@ -237,9 +243,9 @@ def _fast_folder(options: argparse.Namespace, load: Callable[[bool], Style], sou
 
 
 def _fast_file(
-    options: argparse.Namespace, load: Callable[[bool], Style], path: Path, folder: Path, bar: Any, signals: list[int]
+    options: argparse.Namespace, load: Callable[[bool], Style], path: Path, output: Path, bar: Any, signals: list[int]
 ) -> None:
-    """Paint a picture or a film into a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
+    """Paint a picture or a film of a folder. Raises KeyboardInterrupt within a film, of which nothing is left then."""
 
     def show(frame: int, frames: int) -> None:
         bar.set_description_str(f"{path.name}, frame {frame}{f' of {frames}' if frames else ''}", refresh=False)
@@ -248,8 +254,6 @@ def _fast_file(
             raise KeyboardInterrupt
 
     film = path.suffix.lower() in SUFFIXES
-    formats, usual = (VIDEO_FORMATS, ".mp4") if film else (FORMATS, ".png")
-    output = folder / (path.name if path.suffix.lower() in formats else path.name + usual)  # `a.jpg` may be there, too
     style = load(film)
     if not film:
         picture = load_image(path, options.size, max_pixels=options.max_pixels)
@@ -259,6 +263,19 @@ def _fast_file(
                          on_frame=show)  # fmt: skip
     if report.damage:
         bar.write(f"nst: {path}: {report.damage}.", file=sys.stderr)
+
+
+def _names(files: list[Path]) -> dict[Path, str]:
+    """The name that each file's result has: its own if such a file can be written, or else with a suffix added, as `a.jpg`
+    may be there beside `a.gif`; and with a number where that is taken by another."""
+    names = {path: path.name for path in files if path.suffix.lower() in (*FORMATS, *VIDEO_FORMATS)}
+    taken = set(names.values())
+    for path in [path for path in files if path not in names]:
+        usual = ".mp4" if path.suffix.lower() in SUFFIXES else ".png"
+        numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        names[path] = next(name for number in numbers if (name := f"{path.name}{number}{usual}") not in taken)
+        taken.add(names[path])
+    return names
 
 
 def _count(files: list[Path]) -> str:
@@ -276,11 +293,13 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _fast_video(options: argparse.Namespace, style: Style, source: Path, output: Path) -> int:
-    began = time.perf_counter()
+    began, of_all = time.perf_counter(), ""
 
     def show(frame: int, frames: int) -> None:
+        nonlocal of_all
+        of_all = f" of {frames}" if frames else ""
         rate = frame / (time.perf_counter() - began)
-        bar.set_description_str(f"frame {frame}{f' of {frames}' if frames else ''}, {rate:.1f} a second", refresh=False)
+        bar.set_description_str(f"frame {frame}{of_all}, {rate:.1f} a second", refresh=False)
         bar.update(round(1000 * frame / max(frames, frame)) - bar.n if frames else 0)
 
     with noted_signals("this frame") as signals, progress_bar("opening the film") as bar:
@@ -289,10 +308,13 @@ def _fast_video(options: argparse.Namespace, style: Style, source: Path, output:
     seconds = time.perf_counter() - began
     if report.damage:
         print(f"nst: {source}: {report.damage}.", file=sys.stderr)
+    if signals:
+        print(f"nst: stopped after {report.frames}{of_all} frames; {output} holds those.", file=sys.stderr)
+        return 128 + signals[0]
     sound = "with its sound" if report.sound else "no sound"
     print(f"{output}: {report.size[1]} x {report.size[0]}, {report.frames} frames, {sound}, {seconds:.1f} s "
           f"({report.frames / seconds:.1f} frames a second)")  # fmt: skip
-    return 128 + signals[0] if signals else 0
+    return 0
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -305,6 +327,7 @@ def _train(options: argparse.Namespace) -> int:
     if output.suffix != ".npz":
         raise SettingsError(f"cannot write {output}: a style file's name ends in .npz.")
     checkpoint, samples = (output.with_suffix(suffix) for suffix in (".training.npz", ".samples.png"))
+    samples = beside(checkpoint if options.resume else output, samples)
     meeting = plan_meeting(options.coordinator, options.processes, options.process_id)
     first = meeting is None or meeting.process_id == 0
     if first:
@@ -348,11 +371,12 @@ def _train(options: argparse.Namespace) -> int:
     try:
         trained.save(output)
     except StyleError as problem:  # a full disk, say
-        spare = trained.save(spare_path(output))
-        raise StyleError(f"{problem} The style file is {spare} instead, and the checkpoint is kept.") from problem
+        spare = save_elsewhere(output, trained.save)
+        where = f"is {spare} instead" if spare else "could not be kept"
+        raise StyleError(f"{problem} The style file {where}; the checkpoint is kept.") from problem
     checkpoint.unlink(missing_ok=True)
     print(f"{output}: {', '.join(names)}; {trained.about['pictures']} pictures in {trained.about['seconds']} s. "
-          f"Samples are in {samples}. Try: nst fast PICTURE --style {output}")  # fmt: skip
+          f"Samples are in {samples}. Try: nst fast PICTURE --style {shlex.quote(as_word(output))}")  # fmt: skip
     return 0
 
 
@@ -421,5 +445,5 @@ def _export(options: argparse.Namespace) -> int:
         raise SettingsError(f"cannot write {output}: an ONNX file's name ends in .onnx.")
     check_outputs([output], options.styles)
     export_onnx(style, output)
-    print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {output}")
+    print(f"{output}: {output.stat().st_size:,} bytes. Try: nst fast PICTURE --style {shlex.quote(as_word(output))}")
     return 0

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from nst_lib.errors import PictureError
-from nst_lib.images import MIN_SIDE, load_image, picture_suffixes, to_pil
+from nst_lib.images import HEIC, HEIC_HINT, MIN_SIDE, load_image, picture_suffixes, to_pil
 
 SIZE = 256  # pixels: the photographs' short side, and the painting's long side
 CROP = 176  # pixels: what is cut out of a photograph; a smaller cut is cheaper, and the style's motifs still fit in
@@ -30,6 +30,7 @@ class Photos(keras.utils.PyDataset):
     Attributes:
         found: how many files of pictures' kinds the folder has, of which MAX_PHOTOS are read at most.
         skipped: those that are no pictures.
+        hint: what to do about those, if it is known.
 
     Raises:
         PictureError: if the folder does not exist or has no readable picture.
@@ -65,11 +66,14 @@ class Photos(keras.utils.PyDataset):
         read = list(self._pool.map(_read_photo, files))
         self.photos = [photo for photo in read if photo is not None]
         self.skipped = [path for path, photo in zip(files, read, strict=True) if photo is None]
+        self.hint = f"{HEIC_HINT} " if any(path.suffix.lower() in HEIC for path in self.skipped) else ""
         if not self.photos:
             found = (
                 f"none of the {len(files)} pictures in {folder} can be read" if files else f"{folder} has no pictures"
             )
-            raise PictureError(f"{found}. Give a folder of photographs (JPEG, PNG, WebP); a few hundred are enough.")
+            raise PictureError(
+                f"{found}. {self.hint}Give a folder of photographs (JPEG, PNG, WebP); a few hundred are enough."
+            )
 
     def close(self) -> None:
         """End the threads, and forget the photographs."""

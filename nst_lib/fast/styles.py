@@ -5,6 +5,7 @@ Needs no engine where ONNX Runtime is installed, so nothing here imports Keras b
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +15,8 @@ import numpy as np
 
 from nst_lib.errors import PictureError, SettingsError, StyleError, check_choice, check_number
 from nst_lib.fast.running import OnnxRunner, Runner, check_engine, make_runner, paint_picture
-from nst_lib.files import DAMAGED, atomic_write
-from nst_lib.images import MIN_SIDE, check_picture
+from nst_lib.files import DAMAGED, as_word, atomic_write
+from nst_lib.images import MIN_SIDE, check_picture, picture_suffixes
 
 VERSION = 1  # goes up when an older file can no longer be read, or when the network changes
 SHIPPED_FILE = Path(__file__).parents[1] / "assets" / "styles.npz"
@@ -177,7 +178,7 @@ def load_style(
     if not wanted or len(shares) != len(wanted):
         raise SettingsError(f"{len(wanted)} styles and {len(shares)} shares: give a share for each style.")
     if wanted[0].endswith(".onnx") and len(wanted) == 1:
-        return _load_exported(wanted[0], engine)
+        return _load_exported(wanted[0], shares[0], engine)
     if exported := [one for one in wanted if one.endswith(".onnx")]:
         raise StyleError(f"{exported[0]} was exported, and cannot be blended. Give the style it was exported from.")
     found = [_find(one) for one in wanted]
@@ -205,7 +206,7 @@ def load_file(path: str | os.PathLike) -> tuple[StyleFile, Callable[[], Runner]]
     return file, lambda: make_runner(file.weights)
 
 
-def _load_exported(path: str, engine: str) -> Style:
+def _load_exported(path: str, share: float, engine: str) -> Style:
     """A style that `nst export` wrote."""
     if engine in ("keras", "openvino"):
         raise SettingsError(f"{path} can only be run by ONNX Runtime: leave out the engine, or choose onnx.")
@@ -217,7 +218,7 @@ def _load_exported(path: str, engine: str) -> Style:
         name, numbers = run.about["name"], np.array(run.about["numbers"], "float32")
     except Exception as problem:  # ONNX Runtime has exceptions of its own for every kind of damage
         raise StyleError(f"{path} is not a style that `nst export` wrote, or is damaged. Export it again.") from problem
-    return Style(StyleFile({}, {name: numbers}, {}), {name: 1.0}, run)
+    return Style(StyleFile({}, {name: numbers}, {}), {name: share}, run)
 
 
 def _find(text: str) -> tuple[StyleFile, str]:
@@ -226,6 +227,12 @@ def _find(text: str) -> tuple[StyleFile, str]:
     if not path.endswith(".npz"):
         path, name = text, ""
     if not path.endswith(".npz"):
+        if Path(text).suffix.lower() in picture_suffixes() and Path(text).is_file():
+            word = shlex.quote(as_word(text))
+            raise SettingsError(
+                f"{text} is a picture, not a trained style. `nst paint PHOTOGRAPH {word}` paints in its manner without any; "
+                f"`nst train {word} --photos DIR` makes one of it."
+            )
         shipped = shipped_styles()
         check_choice("style", text, shipped.styles)
         return shipped, text

@@ -34,6 +34,7 @@ STARTED_STYLE_WEIGHT = 0.1  # in a short time, or with a vector's few numbers, a
 TV_WEIGHT = 0.3
 OVERSHOOT_WEIGHT = 10.0
 MINUTES = 15
+MAX_BATCH, MAX_CROP = 256, 1024  # more fills any memory
 EPOCH, EPOCH_ON_GPU = 20, 200  # steps: some seconds, between which a training can be stopped
 RATE, VECTOR_RATE = 2e-3, 1e-2
 
@@ -142,9 +143,9 @@ def train(
         vector_only: leave the network of `start` as it is, and learn the styles alone, so that they blend with its own.
         style_weight, tv_weight: see `StyleTrainer.compute_loss`. The style's is 0.12 by default, 0.1 from `start`.
         learning_rate: Adam's, at its peak; by default 0.002, and 0.01 for vectors only.
-        batch: photographs in a step, on all devices together.
-        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 on; by default 176, which is cheap. Larger
-            ones leave it more freedom where to put the style, as each is to have all of it.
+        batch: photographs in a step, on all devices together: at most 256.
+        crop: side of the cuts that it sees, in pixels, a multiple of 4 from 48 to 1024; by default 176, which is cheap.
+            Larger ones leave it more freedom where to put the style, as each is to have all of it.
         backbone, weights: the judge: see `load_backbone`.
         seed: of the network's first kernels and of the order of the photographs.
         checkpoint: a file to write now and then, and when stopped.
@@ -182,7 +183,7 @@ def train(
         what = (
             "1 file that is no picture" if len(data.skipped) == 1 else f"{len(data.skipped)} files that are no pictures"
         )
-        print(f"nst: left out {what}, as {data.skipped[0]}.", file=sys.stderr)
+        print(f"nst: left out {what}, as {data.skipped[0]}. {data.hint}".rstrip(), file=sys.stderr)
     peak = learning_rate or (VECTOR_RATE if vector_only else RATE)
     settings = {"styles": list(paintings), "style_weight": style_weight, "tv_weight": tv_weight, "batch": batch,
                 "crop": data.crop, "backbone": judge.name, "seed": seed, "vector_only": vector_only, "rate": peak,
@@ -266,7 +267,8 @@ def _fit(trainer: StyleTrainer, data: Photos, epoch: int, callbacks: list[keras.
             first = first.__context__
         if autodiff.is_out_of_memory(problem) or autodiff.is_out_of_memory(first):
             raise SettingsError(
-                f"the memory does not suffice for a batch of {data.batch} on {trainer.backbone.name}. Give a smaller batch."
+                f"the memory does not suffice for a batch of {data.batch} cuts of {data.crop} x {data.crop} pixels on "
+                f"{trainer.backbone.name}. Give a smaller batch, or smaller cuts."
             ) from problem
         raise
 
@@ -298,18 +300,20 @@ def _check_settings(
         check_picture(painting, f"the painting {name}")
     if minutes is not None and steps is not None:
         raise SettingsError("minutes and steps are both given: give one of them.")
-    for what, value, least in (("minutes", minutes, 0.01), ("learning_rate", learning_rate, 1e-6)):
+    for what, value, least in (("minutes", minutes, 0.01), ("learning rate", learning_rate, 1e-6)):
         if value is not None:
             check_number(what, value, least)
-    for what, weight in (("style_weight", style_weight), ("tv_weight", tv_weight)):
+    for what, weight in (("style weight", style_weight), ("tv weight", tv_weight)):
         check_number(what, weight, 0)
     check_number("seed", seed, 0, 2**32 - 1, whole=True)
-    for what, number in (("steps", steps), ("batch", batch)):
-        if number is not None:
-            check_number(what, number, 1, whole=True)
+    if steps is not None:
+        check_number("steps", steps, 1, whole=True)
+    check_number("batch", batch, 1, MAX_BATCH, whole=True)
     if crop is not None:
-        check_number("crop", crop, 32 + SHIFT, whole=True)
+        check_number("crop", crop, 32 + SHIFT, MAX_CROP, whole=True)
         if crop % CELL:
             raise SettingsError(f"crop is {crop}: give a multiple of {CELL}, as 256.")
     if vector_only and not start:
-        raise SettingsError("vector_only needs a trained network to set out from: give `start`.")
+        raise SettingsError(
+            "--vector-only needs a trained network to set out from: give one with --from (start= in Python)."
+        )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_lib.errors import SettingsError, VideoError, check_number
+from nst_lib.errors import PictureError, SettingsError, VideoError, check_number
 from nst_lib.fast.styles import Style
 from nst_lib.files import atomic_path
 from nst_lib.images import MIN_SIDE, resize
@@ -77,6 +77,7 @@ def paint_video(
     Raises:
         SettingsError: for bad settings, an output that is the source, or if PyAV or OpenCV is not installed.
         VideoError: if the source is no film, or has no frame that can be read, or the output cannot be written.
+        PictureError: if its frames are too small.
     """
     av = import_package("av", "av")
     source, output = Path(source), Path(output)
@@ -95,6 +96,8 @@ def paint_video(
                 if not film.streams.video:
                     raise VideoError(f"{source} has no pictures in it, only {', '.join(s.type for s in film.streams)}.")
                 _transcode(av, film, out, Steadier(style, steady, strength), size, report, on_frame, should_stop)
+        except PictureError as problem:  # of a frame
+            raise PictureError(f"{source}: {problem}") from problem
         except av.error.FFmpegError as problem:
             where = "be written" if report.frames else "be read"
             which = output if report.frames else source

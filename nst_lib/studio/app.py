@@ -74,8 +74,8 @@ def find_port(wanted: int | None) -> int:
     """A port of this machine that is free, `wanted` or one of Voila's. Raises SettingsError if there is none."""
     for port in range(PORT, PORT + PORTS) if wanted is None else [wanted]:
         try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
+            with socket.create_server(("127.0.0.1", port)) as server:
+                return server.getsockname()[1]  # for 0, one that the system has chosen
         except (OSError, OverflowError):
             continue
     what = f"port {wanted} is" if wanted is not None else f"the ports {PORT} to {PORT + PORTS - 1} are"

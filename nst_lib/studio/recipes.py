@@ -4,6 +4,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from nst_lib.files import as_word
+
 # What `Painting` takes by default; not asked there, as importing it starts the engine, which `fast_recipes` does not need.
 DEFAULTS = {"size": 256, "steps": 100, "content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.5,
             "style_layer_weights": {}, "style_scale": 1.0, "color": "style", "init": "content"}  # fmt: skip
@@ -20,7 +22,7 @@ def paint_recipes(content: str, style: str, settings: Mapping[str, Any], output:
     layers = {layer: weight for layer, weight in settings["style_layer_weights"].items() if weight != 1}
     wanted = {**settings, "style_layer_weights": layers}
     changed = {name: _plain(value) for name, value in wanted.items() if value != DEFAULTS.get(name)}
-    words = ["nst", "paint", content, style]
+    words = ["nst", "paint", as_word(content), as_word(style)]
     for name, value in changed.items():
         pairs = [f"{layer}={weight}" for layer, weight in value.items()] if isinstance(value, dict) else [str(value)]
         words += [f"--{name.replace('_', '-')}", *pairs]
@@ -33,7 +35,7 @@ def paint_recipes(content: str, style: str, settings: Mapping[str, Any], output:
         f"{arguments})\n"
         f"nst_lib.save_image(picture, {output!r})"
     )
-    return shlex.join([*words, "-o", output]), call
+    return shlex.join([*words, "-o", as_word(output)]), call
 
 
 def fast_recipes(
@@ -44,7 +46,7 @@ def fast_recipes(
     names = [name if file is None else f"{file}:{name}" for name in styles]
     shares = list(styles.values())
     several, weaker = len(names) > 1, strength < 1
-    words = ["nst", "fast", photograph, "--style", *names]
+    words = ["nst", "fast", as_word(photograph), "--style", *map(as_word, names)]
     words += ["--shares", *map(str, shares)] if several else []
     words += ["--strength", str(strength)] if weaker else []
     call = (
@@ -53,7 +55,7 @@ def fast_recipes(
         f"photograph = nst_lib.load_image({photograph!r})\n"
         f"nst_lib.save_image(style(photograph{f', {strength}' if weaker else ''}), {output!r})"
     )
-    return shlex.join([*words, "-o", output]), call
+    return shlex.join([*words, "-o", as_word(output)]), call
 
 
 def _plain(value: Any) -> Any:
