@@ -15,8 +15,7 @@ import numpy as np
 from nst_lib.hardware import has_fast_bfloat16
 
 ENGINE = keras.backend.backend()
-max_pool: Callable[[Any], Any] = partial(keras.ops.max_pool, pool_size=2, strides=2)  # JAX has its own, and of this:
-convolve_colours: Callable[[keras.layers.Conv2D, Any], Any] = keras.layers.Conv2D.__call__
+max_pool: Callable[[Any], Any] = partial(keras.ops.max_pool, pool_size=2, strides=2)  # JAX has its own
 OUT_OF_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "can't allocate memory")  # JAX's words, and PyTorch's on a processor
 
 
@@ -174,16 +173,6 @@ elif ENGINE == "jax":
         wider = jnp.where(left >= right, left, right)  # not their maximum, whose gradient equals would share
         upper, lower = wider[:, ::2], wider[:, 1::2]
         return jnp.where(upper >= lower, upper, lower)
-
-    def convolve_colours(convolution: keras.layers.Conv2D, x: Any) -> Any:
-        """A layer of 3 x 3 kernels and ReLU on three channels, as a product of each position's surroundings with the kernels:
-        JAX's convolutions are made for many channels."""
-        if convolution.padding == "same":
-            x = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-        height, width = x.shape[1] - 2, x.shape[2] - 2
-        shifted = [x[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-        kernels = jnp.reshape(convolution.kernel.value, (-1, convolution.filters))
-        return jax.nn.relu(jnp.concatenate(shifted, axis=-1) @ kernels + convolution.bias.value)
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""

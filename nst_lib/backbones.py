@@ -90,8 +90,7 @@ class Backbone:
                 if periodic:
                     rim = self._rim(layer)
                     x = wrapped(x, rim + self._eats_edge(layer))
-            convolve = autodiff.convolve_colours if layer == self.layers[0] else keras.layers.Conv2D.__call__
-            x = convolve(self._convolutions[layer], x)
+            x = self._convolutions[layer](x)
             if layer in layers:
                 seen = _without(rim, x)
                 activations[layer] = self._heads[layer](seen) if layer in self._heads else seen

@@ -98,7 +98,7 @@ class Stage:
         level = self.level
         if level.tile:
             evaluation = self._tiled(smooth)(state["x"], weights, self._targets)
-            return self.optimizer.step(lambda _: evaluation, state)  # not compiled: that takes twice the memory
+            return _move(self.optimizer)(state, evaluation)
         step = compile_step(self.optimizer, self.objective, level.backbone, smooth, (level.height, level.width))
         return step(state, weights, self._targets)
 
@@ -126,6 +126,15 @@ def compile_step(
 ) -> Callable[[State, Tensor, dict[str, Any]], tuple[State, Tensor, Tensor]]:
     """A compiled `(state, weights, targets) -> (state, loss, parts)` for pictures of one shape."""
     return optimizer.compile(objective.on(backbone, smooth))
+
+
+@lru_cache(maxsize=4)
+def _move(optimizer: Adam | LBFGS) -> Callable[[State, tuple[Tensor, Tensor, Tensor]], tuple[State, Tensor, Tensor]]:
+    """`(state, evaluation) -> (state, loss, parts)`. Not compiled, as that takes twice the memory; except on JAX, which would
+    compile the branches at every step."""
+    if autodiff.ENGINE == "jax":
+        return optimizer.compile(lambda _, evaluation: evaluation)
+    return lambda state, evaluation: optimizer.step(lambda _: evaluation, state)
 
 
 _tiled_objective = lru_cache(maxsize=4)(TiledObjective)

@@ -137,11 +137,10 @@ def test_own_texture(capsys, monkeypatch):
         "mean and spread",
         (lambda paintings, shares: moments(ops.cast(paintings[0], "float32")), distance),
     )
-    for style_loss, sentence in (("mean and spread", "✓"), ("gram", "Gram matrices fit about as well")):
-        work = texture(source, 128, tileable=False, steps=40, backbone="pocket", style_loss=style_loss)
-        for _ in paint(work):
-            pass
-        assert sentence in said(capsys, check.own_texture, work.picture, source)
+    work = texture(source, 128, tileable=False, steps=30, backbone="pocket", style_loss="mean and spread")
+    for _ in paint(work):
+        pass
+    assert "✓" in said(capsys, check.own_texture, work.picture, source)
     assert "Gram matrices fit about as well" in said(capsys, check.own_texture, mirrored(source), source)
     assert "Gram matrices fit about as well" in said(capsys, check.own_texture, resize(source, (192, 192)), source)
 
