@@ -36,15 +36,15 @@ def enlarge_periodic(picture: Tensor, size: tuple[int, int]) -> Tensor:
     which they would not if each were continued by itself."""
     waves = to_waves(picture[0], periodic=True)
     for axis, large in enumerate(size, start=1):
-        waves = _split_last(waves, axis, large)
+        waves = _without_excess(waves, axis, large)
     more = [large - small for large, small in zip(size, waves.shape[1:], strict=True)]
     scale = float(np.sqrt(np.prod(size) / np.prod(waves.shape[1:])))  # as the amplitudes are of waves of unit length
     return from_waves(scale * ops.pad(waves, [(0, 0), (0, more[0]), (0, more[1])]), periodic=True)[None]
 
 
-def _split_last(waves: Tensor, axis: int, large: int) -> Tensor:
-    """The highest wave of an even side turns from pixel to pixel: nowhere between its peaks, it is longer than the others by
-    the root of 2, and would be so in a larger picture, where it is one of them."""
+def _without_excess(waves: Tensor, axis: int, large: int) -> Tensor:
+    """Waves along an axis, whose highest is divided by the root of 2 if the side is even and is enlarged: of such a side it
+    is all peaks, and so has an amplitude that is larger by that than the same wave's in a larger picture."""
     side = waves.shape[axis]
     if side % 2 or large == side:
         return waves

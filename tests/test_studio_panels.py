@@ -74,8 +74,9 @@ def test_a_newer_job_replaces_the_one_that_runs_and_the_one_that_waits(worker):
     assert done == [("first", True), ("third", False)]
 
 
-def test_where_every_job_is_wanted_none_is_left_out_or_cancelled():
-    worker, began, go_on, done = Worker(lambda _: None, every=True), threading.Event(), threading.Event(), []
+def at_work(every):
+    """A worker whose first job runs until the event is set, and then notes whether it was cancelled."""
+    worker, began, go_on, done = Worker(lambda _: None, every), threading.Event(), threading.Event(), []
 
     def first(cancelled):
         began.set()
@@ -84,6 +85,11 @@ def test_where_every_job_is_wanted_none_is_left_out_or_cancelled():
 
     worker.run(first)
     assert began.wait(PATIENCE)
+    return worker, go_on, done
+
+
+def test_where_every_job_is_wanted_none_is_left_out_or_cancelled():
+    worker, go_on, done = at_work(every=True)
     for _ in range(3):
         worker.run(lambda cancelled: done.append(cancelled.is_set()))
     go_on.set()
@@ -147,15 +153,7 @@ def test_failures_are_told_and_raised_once_and_the_worker_goes_on(worker):
 
 @pytest.mark.parametrize("every", [False, True])
 def test_once_closed_nothing_begins_any_more(every):
-    worker, began, go_on, done = Worker(lambda _: None, every), threading.Event(), threading.Event(), []
-
-    def first(cancelled):
-        began.set()
-        go_on.wait(PATIENCE)
-        done.append(cancelled.is_set())
-
-    worker.run(first)
-    assert began.wait(PATIENCE)
+    worker, go_on, done = at_work(every)
     for _ in range(2):
         worker.run(lambda _: done.append("waited"))
     worker.close()

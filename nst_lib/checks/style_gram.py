@@ -39,9 +39,14 @@ def _texture(answer: Any) -> np.ndarray:
     return texture
 
 
+def _fitted(source: Any, texture: np.ndarray) -> np.ndarray:
+    """The painting that a texture grew from, at the texture's size."""
+    return resize(check_picture(source, "the painting"), texture.shape[0])
+
+
 def _grew_from(texture: np.ndarray, source: Any) -> bool:
     """Whether a texture is nearer to its source than plain grey with a little noise is."""
-    source = resize(check_picture(source, "the painting"), texture.shape[0])
+    source = _fitted(source, texture)
     noise = np.random.default_rng(0).normal(0.5, 0.1, texture.shape).clip(0, 1)
     return _style(texture, source) < 0.8 * _style(noise, source)
 
@@ -129,7 +134,7 @@ def own_texture(answer: Any, source: np.ndarray) -> str:
     """A texture that grew from the painting by means and spreads: which fit better than the Gram matrices do."""
     texture = _texture(answer)
     expect(_grew_from(texture, source), "This is hardly nearer to the poppies than static is. Was it grown from them?")
-    wanted = resize(check_picture(source, "the painting"), texture.shape[0])
+    wanted = _fitted(source, texture)
     expect(
         _style(texture, wanted, _mean_and_spread) < 0.25 * _style(texture, wanted),
         'Its Gram matrices fit about as well as its means and spreads. Was it grown with style_loss="mean and spread"?',
