@@ -6,7 +6,7 @@ Keras 3 gives every engine the same `keras.ops`; it does not give gradients with
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial, reduce, wraps
 from typing import Any
 
 import keras
@@ -157,7 +157,34 @@ elif ENGINE == "jax":
 
     def compile_function(function: Callable) -> Callable:
         """A pure function of tensors (nested in tuples, dicts or lists), compiled. Traced anew for new shapes."""
-        return jax.jit(function)
+        return _compile(function)
+
+    def _compile(function: Callable, settings: tuple[int, ...] = ()) -> Callable:
+        """The same, of which the arguments number `settings` are no tensors: traced anew for new values of those, too."""
+
+        @cache  # not before it is called: a process that is to meet others must have computed nothing
+        def compiled() -> Callable:
+            return jax.jit(function, static_argnums=settings, compiler_options=_compiler_options())
+
+        def run(*arguments: Any) -> Any:
+            # One that is part of another, or of a gradient, has no options of its own. Within another, a zero is traced, too.
+            leaves = jax.tree.leaves((arguments, jnp.zeros(())))
+            return (function if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) else compiled())(*arguments)
+
+        return run
+
+    @cache
+    def _compiler_options() -> dict[str, bool] | None:
+        """On a processor, XLA's older way to make kernels: it compiles in two thirds of the time what runs as fast (see
+        docs/engines.md). None on a GPU, and where XLA knows no such option, or does no longer."""
+        if gpus():
+            return None
+        options = {"xla_cpu_use_fusion_emitters": False}
+        try:
+            jax.jit(lambda: 0, compiler_options=options)()
+        except jax.errors.JaxRuntimeError:
+            return None
+        return options
 
     def choose(condition: Any, yes: Callable[[], Any], no: Callable[[], Any]) -> Any:
         """`yes()` where a scalar condition holds, else `no()`. A GPU computes both, as it would have to be waited for."""
@@ -165,35 +192,55 @@ elif ENGINE == "jax":
             return keras.ops.cond(condition, yes, no)
         return _choose_of_both(condition, yes, no)
 
-    def max_pool(x: Any) -> Any:
-        """(n, h, w, c), pooled by blocks of 2 x 2; of equals, the first has the gradient. JAX's own scatters that, slowly: a
-        step of the pocket VGG took a quarter longer on a processor, one of VGG19 on an H100 a fifth."""
-        x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
-        left, right = x[:, :, ::2], x[:, :, 1::2]
-        wider = jnp.where(left >= right, left, right)  # not their maximum, whose gradient equals would share
-        upper, lower = wider[:, ::2], wider[:, 1::2]
-        return jnp.where(upper >= lower, upper, lower)
+    @jax.custom_vjp
+    def _max_pool(x: Any) -> Any:
+        """(n, h, w, c), pooled by blocks of 2 x 2; of equals, the first has the gradient. JAX's own scatters that, slowly;
+        and from four slices, it would make five kernels of every pooling, each to be compiled. See docs/engines.md."""
+        return _pool(x)[0]
+
+    def _corners(x: Any) -> list[Any]:
+        """The four pictures of every second pixel of every second row: the blocks' corners in reading order."""
+        whole = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+        return [whole[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+
+    def _pool(x: Any) -> tuple[Any, tuple[Any, Any]]:
+        pooled = reduce(jnp.maximum, _corners(x))
+        return pooled, (x, pooled)
+
+    def _unpool(known: tuple[Any, Any], gradient: Any) -> tuple[Any]:
+        x, pooled = known
+        winner = jnp.int8(3)
+        for number, corner in reversed(list(enumerate(_corners(x)[:3]))):
+            winner = jnp.where(corner == pooled, jnp.int8(number), winner)
+        numbers = jnp.arange(4, dtype="int8").reshape(2, 1, 2, 1)
+        blocks = jnp.where(winner[:, :, None, :, None] == numbers, gradient[:, :, None, :, None], 0)
+        n, height, width, channels = x.shape
+        whole = blocks.reshape(n, height // 2 * 2, width // 2 * 2, channels)
+        return (jnp.pad(whole, ((0, 0), (0, height % 2), (0, width % 2), (0, 0))),)
+
+    _max_pool.defvjp(_pool, _unpool)
+    max_pool = _max_pool
 
     def value_and_gradient(function: Callable, x: Any) -> tuple[Any, Any, Any]:
         """`(value, aux, d value / d x)` for a `function(x)` that returns a scalar `value` and anything as `aux`."""
         (value, aux), gradient = jax.value_and_grad(function, has_aux=True)(x)
         return value, aux, gradient
 
-    def run_as_one(function: Callable, variables: Sequence[Any]) -> Callable:
-        """`function(x, *settings)` of a tensor and of what can be hashed, which reads Keras' `variables`. It is compiled
-        unless it is called by what is: JAX would compile its every operation apart for every new shape, which takes six times
-        as long. The variables are handed in, as they would be constants in each of what is compiled.
+    def run_as_one(function: Callable, variables: Sequence[Any] = ()) -> Callable:
+        """A `function(*tensors, **settings)`, with settings that can be hashed, which may read Keras' `variables`. JAX would
+        compile its every operation apart for every new shape, which takes several times as long as all of it. The variables
+        are handed in, as they would be constants in each of what is compiled.
         """
 
-        @partial(jax.jit, static_argnums=2)
-        def pure(values: Any, x: Any, settings: tuple) -> Any:
+        def pure(values: Any, tensors: tuple, settings: tuple) -> Any:
             with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
-                return function(x, *settings)
+                return function(*tensors, **dict(settings))
 
-        def run(x: Any, *settings: Any) -> Any:
-            if isinstance(x, jax.core.Tracer):
-                return function(x, *settings)
-            return pure([variable.value for variable in variables], x, settings)
+        compiled = _compile(pure, settings=(2,))
+
+        @wraps(function)
+        def run(*tensors: Any, **settings: Any) -> Any:
+            return compiled([variable.value for variable in variables], tensors, tuple(settings.items()))
 
         return run
 
@@ -234,7 +281,7 @@ else:
 
 if ENGINE != "jax":
 
-    def run_as_one(function: Callable, variables: Sequence[Any]) -> Callable:
+    def run_as_one(function: Callable, variables: Sequence[Any] = ()) -> Callable:
         """The function itself: these engines need not compile."""
         return function
 

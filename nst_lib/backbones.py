@@ -5,7 +5,7 @@ Everything about a network's own input (BGR, 0-255, mean subtracted) stays in th
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +39,13 @@ class Backbone:
         self.name, self.pooling, self.padding, self.dtype = name, pooling, padding, dtype
         self.layers = tuple(layer for layer in layer_shapes(name) if layer in weights)
         self._convolutions, self._heads = {}, {}
-        common = {"dtype": dtype, "kernel_initializer": "zeros"}  # JAX would compile random numbers for every shape
         for layer in self.layers:
-            arrays = weights[layer]
+            kernel, bias, head = (weights[layer].get(kind) for kind in ("kernel", "bias", "head"))
             edge = "valid" if layer == "block1_conv1" and padding == "replicate" else "same"
-            self._convolutions[layer] = _frozen(
-                keras.layers.Conv2D(
-                    arrays["kernel"].shape[-1], 3, padding=edge, activation="relu", name=layer, **common
-                ),
-                arrays["kernel"],
-                arrays["bias"],
-            )
-            if "head" in arrays:
-                head = keras.layers.Dense(len(arrays["head"]), use_bias=False, name=f"{layer}_head", **common)
-                self._heads[layer] = _frozen(head, arrays["head"])
+            options = {"kernel_size": 3, "padding": edge, "activation": "relu", "name": layer, "dtype": dtype}
+            self._convolutions[layer] = _frozen(keras.layers.Conv2D, kernel, bias, **options)
+            if head is not None:
+                self._heads[layer] = _frozen(keras.layers.Dense, head, name=f"{layer}_head", dtype=dtype)
         variables = [v for part in (*self._convolutions.values(), *self._heads.values()) for v in part.variables]
         self._see = autodiff.run_as_one(self._activations, variables)
 
@@ -76,7 +69,7 @@ class Backbone:
         x = ops.convert_to_tensor(pictures, dtype="float32")
         if len(x.shape) == 3:
             x = x[None]
-        return self._see(x, tuple(layers), periodic)
+        return self._see(x, layers=tuple(layers), periodic=periodic)
 
     def _activations(self, x: Tensor, layers: tuple[str, ...], periodic: bool) -> dict[str, Tensor]:
         x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
@@ -137,9 +130,15 @@ def _without(rim: int, x: Tensor) -> Tensor:
     return x
 
 
-def _frozen(layer: keras.layers.Layer, *weights: Any) -> keras.layers.Layer:
-    layer.build((None, None, None, weights[0].shape[-2]))
-    layer.set_weights(list(weights))
+def _frozen(kind: type, kernel: np.ndarray, bias: np.ndarray | None = None, **options: Any) -> keras.layers.Layer:
+    """A layer that begins with its weights: to fill it with others first, JAX would compile something for every shape."""
+
+    def give(array: np.ndarray | None) -> Callable:
+        return lambda shape, dtype=None: ops.convert_to_tensor(array, dtype=dtype)
+
+    initializers = {"kernel_initializer": give(kernel), "bias_initializer": give(bias)}
+    layer = kind(kernel.shape[-1], use_bias=bias is not None, **initializers, **options)
+    layer.build((None, None, None, kernel.shape[-2]))
     layer.trainable = False
     return layer
 

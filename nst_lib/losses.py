@@ -9,6 +9,8 @@ from typing import Any
 
 from keras import ops
 
+from nst_lib.autodiff import run_as_one
+
 Tensor = Any
 STYLE_GAIN = (
     30.0  # loss = content_weight x content + 30 x style_weight x style: makes weights of 1 and 1 a balanced picture
@@ -16,6 +18,7 @@ STYLE_GAIN = (
 SQRT_ITERATIONS = 12
 
 
+@run_as_one
 def gram_matrix(activations: Tensor) -> Tensor:
     """Which channels fire together, wherever they do: the channels' inner products, averaged over positions.
 
@@ -36,6 +39,7 @@ def gram_matrix(activations: Tensor) -> Tensor:
     return gram + mirrored - ops.stop_gradient(mirrored)
 
 
+@run_as_one
 def relative_error(value: Tensor, target: Tensor) -> Tensor:
     """|value - target|^2 / |target|^2, a scalar: 0 for the target itself, 1 for a blank.
 
@@ -47,11 +51,13 @@ def relative_error(value: Tensor, target: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.square(value - target), axes) / (ops.sum(ops.square(target), axes) + 1e-12))
 
 
+@run_as_one
 def gram_target(paintings: Sequence[Tensor], shares: Sequence[float]) -> Tensor:
     """The Gram matrix to aim at: of one layer's activations of several paintings, mixed in `shares` that sum to 1."""
     return sum(share * gram_matrix(activations) for activations, share in zip(paintings, shares, strict=True))
 
 
+@run_as_one
 def gram_distance(activations: Tensor, target: Tensor) -> Tensor:
     """How far one layer's Gram matrix is from `target`: Gatys et al. 2015, eq. 4, made relative."""
     return relative_error(gram_matrix(activations), target)
@@ -71,6 +77,7 @@ def guided_gram_distance(activations: Tensor, targets: Tensor, masks: Tensor) ->
     return ops.sum(errors * areas) / ops.sum(areas)
 
 
+@run_as_one
 def moments(activations: Tensor) -> tuple[Tensor, Tensor]:
     """The mean (channels,) and covariance (channels, channels) of activations (1, h, w, channels) over positions."""
     flat = ops.cast(ops.reshape(activations, (-1, activations.shape[-1])), "float32")
@@ -79,6 +86,7 @@ def moments(activations: Tensor) -> tuple[Tensor, Tensor]:
     return mean, ops.matmul(ops.transpose(centred), centred) / flat.shape[0]
 
 
+@run_as_one
 def wasserstein_target(paintings: Sequence[Tensor], shares: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, covariance and the covariance's root to aim at, mixed like `gram_target`'s."""
     parts = [moments(activations) for activations in paintings]

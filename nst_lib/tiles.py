@@ -230,12 +230,14 @@ def _energy(activations: Tensor, core: np.ndarray) -> float:
     return float(ops.convert_to_numpy(_content_error(activations, nothing, ops.convert_to_tensor(core))))
 
 
+@autodiff.run_as_one
 def _weighted_gram(activations: Tensor, weights: Tensor) -> Tensor:
     """Sum over positions p of w_rp F_pi F_pj: (regions, channels, channels) of activations (1, h, w, c)."""
     flat = ops.cast(activations, "float32") * ops.sqrt(weights)[..., None]
     return gram_matrix(flat) * (flat.shape[1] * flat.shape[2])
 
 
+@autodiff.run_as_one
 def _content_error(activations: Tensor, target: Tensor, core: Tensor) -> Tensor:
     difference = ops.cast(activations, "float32") - ops.cast(target, "float32")
     return ops.sum(ops.sum(ops.square(difference), axis=(0, 3)) * core)

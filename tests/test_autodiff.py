@@ -38,6 +38,33 @@ def test_a_compiled_function_sees_new_values_of_its_arguments():
     assert [float(compiled(ops.array(2.0), ops.array(weight))) for weight in (1.0, 3.0)] == [2, 6]
 
 
+def test_a_compiled_function_can_be_part_of_another_and_has_a_gradient():
+    square = autodiff.compile_function(lambda x: ops.sum(x**2))
+    x = ops.array([1.0, 2.0])
+    assert float(autodiff.compile_function(lambda x: 3 * square(x))(x)) == 15
+    assert float(autodiff.compile_function(lambda y: square(x) + y)(ops.array(1.0))) == 6  # of what is known before
+    if autodiff.ENGINE != "torch":  # where a compiled function keeps no graph
+        gradient = autodiff.value_and_gradient(lambda x: (square(x), ops.zeros(())), x)[2]
+        np.testing.assert_array_equal(ops.convert_to_numpy(gradient), [2, 4])
+
+
+@pytest.mark.skipif(autodiff.ENGINE != "jax", reason="an option of XLA's")
+def test_what_this_xla_does_not_know_is_not_asked_of_it(monkeypatch):
+    asked = []
+
+    def refuse(function, compiler_options):
+        asked.append(compiler_options)
+        raise autodiff.jax.errors.JaxRuntimeError("INVALID_ARGUMENT: No such compile option")
+
+    find = autodiff._compiler_options.__wrapped__  # without the cache
+    assert find() == {"xla_cpu_use_fusion_emitters": False}, "this one knows it"
+    with monkeypatch.context() as patched:
+        patched.setattr(autodiff.jax, "jit", refuse)
+        assert find() is None and len(asked) == 1
+    monkeypatch.setattr(autodiff, "gpus", lambda: ["a GPU"])
+    assert find() is None
+
+
 def test_what_comes_back_can_go_in_again_and_holds_no_graph():
     compiled = autodiff.compile_function(
         lambda x: x - 0.1 * autodiff.value_and_gradient(lambda x: (ops.sum(x**2), ops.zeros(())), x)[2]
