@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from nst_lib.autodiff import run_as_one
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, Backbone, load_backbone
 from nst_lib.color import matrix_power, to_oklab
 from nst_lib.errors import PictureError
@@ -85,7 +86,11 @@ def structural_similarity(picture: np.ndarray, other: np.ndarray) -> float:
         picture, other: (h, w, 3) in [0, 1], of one shape.
     """
     a, b = (ops.convert_to_tensor(to_oklab(p)[None, ..., :1], dtype="float32") for p in (picture, other))
+    return float(ops.convert_to_numpy(_similarity(a, b)))
 
+
+@run_as_one
+def _similarity(a: Any, b: Any) -> Any:
     def local_mean(x: Any) -> Any:
         return ops.average_pool(x, 7, strides=1, padding="valid")
 
@@ -94,7 +99,7 @@ def structural_similarity(picture: np.ndarray, other: np.ndarray) -> float:
     covariance = local_mean(a * b) - mean_a * mean_b
     similar = (2 * mean_a * mean_b + 0.01**2) * (2 * covariance + 0.03**2)
     similar = similar / ((mean_a**2 + mean_b**2 + 0.01**2) * (variance_a + variance_b + 0.03**2))
-    return float(ops.convert_to_numpy(ops.mean(similar)))
+    return ops.mean(similar)
 
 
 def palette_distance(picture: np.ndarray, other: np.ndarray) -> float:

@@ -273,14 +273,14 @@ def _spectra(gradients: Sequence[Tensor], periodic: bool) -> tuple[list[Tensor],
     _, height, width, _ = gradients[0].shape
     axes = ops.array(COLOUR_AXES.T, "float32")
     together = ops.concatenate([gradient[0] for gradient in gradients], axis=-1)  # a GPU likes large products
-    waves = to_waves(together, periodic)
+    waves = to_waves(together, periodic=periodic)
     curvature = ops.convert_to_tensor(_usual_curvature(height, width, periodic))
     return [ops.tensordot(axes, part, 1) for part in ops.split(waves, len(gradients))], curvature
 
 
 def _from_spectrum(spectrum: Tensor, periodic: bool) -> Tensor:
     axes = ops.array(COLOUR_AXES, "float32")
-    return from_waves(ops.tensordot(axes, spectrum, 1), periodic)[None]
+    return from_waves(ops.tensordot(axes, spectrum, 1), periodic=periodic)[None]
 
 
 # Luminance, red-blue, green-magenta: orthonormal columns. Colours of natural pictures vary independently along them.

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from nst_lib.autodiff import run_as_one
+
 Tensor = Any
 FAST_FROM = 500_000  # pixels: from here on, the fast Fourier transform is faster than a product of matrices
 
 
-def to_waves(picture: Tensor, periodic: bool = False) -> Tensor:
+@run_as_one
+def to_waves(picture: Tensor, *, periodic: bool = False) -> Tensor:
     """The amplitudes (c, h, w) of a picture's (h, w, c) waves, a frequency down and one across to each; see `frequencies`."""
     height, width, channels = picture.shape
     if _is_fast(height, width, periodic):
@@ -22,7 +25,8 @@ def to_waves(picture: Tensor, periodic: bool = False) -> Tensor:
     return rows @ ops.transpose(picture, (2, 0, 1)) @ ops.transpose(columns)
 
 
-def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
+@run_as_one
+def from_waves(waves: Tensor, *, periodic: bool = False) -> Tensor:
     """The picture (h, w, c) with these amplitudes (c, h, w)."""
     channels, height, width = waves.shape
     if _is_fast(height, width, periodic):
@@ -31,7 +35,8 @@ def from_waves(waves: Tensor, periodic: bool = False) -> Tensor:
     return ops.transpose(ops.transpose(rows) @ waves @ columns, (1, 2, 0))
 
 
-def enlarge_periodic(picture: Tensor, size: tuple[int, int]) -> Tensor:
+@run_as_one
+def enlarge_periodic(picture: Tensor, *, size: tuple[int, int]) -> Tensor:
     """A periodic picture (1, h, w, c) enlarged to (height, width): its waves, in a larger picture. Opposite edges still meet,
     which they would not if each were continued by itself."""
     waves = to_waves(picture[0], periodic=True)

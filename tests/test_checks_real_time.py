@@ -33,7 +33,7 @@ TRIED = {0: (1.0, 1.0), 0.3: (0.75, 0.99), 0.6: (0.55, 0.95), 0.9: (0.35, 0.9)}
         ("multiplied", lambda h, w, k, c, d, s: h * w * k * k * c * d, "stride is not in it"),
         ("multiplied", lambda h, w, k, c, d, s: h * w * k * k * c * d / s, "halves the height and the width"),
         ("multiplied", lambda h, w, k, c, d, s: h * w * k * c * d, "it is not"),
-        ("multiplied", lambda *_: None, "it is not"),
+        ("multiplied", lambda *_: None, "`return` missing"),
         ("multiplied", lambda *_: [1, 2], "one number"),
         ("multiplied", lambda *_: ..., "Not answered"),
         ("reach", 51, "✓"),

@@ -32,8 +32,8 @@ def test_the_cosine_transform_is_scipys(way, height, width):
 @pytest.mark.parametrize("height, width", [(8, 12), (7, 9), (1, 6), (33, 2)])
 def test_there_and_back_and_no_energy_lost(way, height, width, periodic):
     picture = random_picture(height, width)
-    amplitudes = to_waves(ops.convert_to_tensor(picture), periodic)
-    np.testing.assert_allclose(ops.convert_to_numpy(from_waves(amplitudes, periodic)), picture, atol=1e-5)
+    amplitudes = to_waves(ops.convert_to_tensor(picture), periodic=periodic)
+    np.testing.assert_allclose(ops.convert_to_numpy(from_waves(amplitudes, periodic=periodic)), picture, atol=1e-5)
     assert np.sum(ops.convert_to_numpy(amplitudes) ** 2) == pytest.approx(np.sum(picture**2), rel=1e-5)
 
 
@@ -65,7 +65,7 @@ def test_frequencies_need_no_basis():
 @pytest.mark.parametrize("pattern", [[1, -1, 1, -1, 1, -1, 1, -1], [1, 0, -1, 0, 1, 0, -1, 0]])
 def test_an_enlarged_wave_is_as_high_as_it_was(pattern):
     picture = np.multiply.outer(np.ones(6), pattern)[None, ..., None] * np.ones(3, "float32")
-    larger = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(picture.astype("float32")), (12, 16)))
+    larger = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(picture.astype("float32")), size=(12, 16)))
     np.testing.assert_allclose(larger.max(), 1, atol=1e-5)
     np.testing.assert_allclose(larger.min(), -1, atol=1e-5)
 
@@ -74,7 +74,7 @@ def test_an_enlarged_wave_is_as_high_as_it_was(pattern):
 def test_a_periodic_wave_has_its_frequency_and_goes_round(side):
     for k, frequency in enumerate(frequencies(side, True)):
         wave = ops.convert_to_numpy(
-            from_waves(ops.convert_to_tensor(np.eye(side, dtype="float32")[None, k : k + 1]), True)
+            from_waves(ops.convert_to_tensor(np.eye(side, dtype="float32")[None, k : k + 1]), periodic=True)
         )
         spectrum = np.abs(np.fft.fft(wave[0, :, 0]))
         assert set(np.flatnonzero(spectrum > 1e-4)) == {round(frequency * side), round(-frequency * side) % side}
@@ -89,5 +89,5 @@ def test_a_periodic_picture_is_enlarged_without_a_seam(size):
         one = np.sin(2 * np.pi * (2 * down + across)) + 0.5 * np.cos(2 * np.pi * (3 * across - down))
         return np.stack([one, 0.3 + 0 * one, -one], axis=-1)[None].astype("float32")
 
-    found = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(draw(32, 48)), size))
+    found = ops.convert_to_numpy(enlarge_periodic(ops.convert_to_tensor(draw(32, 48)), size=size))
     np.testing.assert_allclose(found, draw(*size), atol=1e-5)

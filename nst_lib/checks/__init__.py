@@ -84,6 +84,7 @@ def expect_close(answer: Any, target: Any, what: str, tolerance: float = 1e-3) -
 
 def to_array(answer: Any) -> np.ndarray:
     """Any engine's tensor, or nested lists, as an array of float64."""
+    expect(answer is not None, "This should be a number or an array of numbers, not None: is a `return` missing?")
     try:
         if hasattr(answer, "detach"):
             answer = answer.detach().cpu()
