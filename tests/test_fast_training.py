@@ -1,6 +1,6 @@
 """Training a style network: the photographs, the loss, and that neither Ctrl-C, NaN, a full disk nor SIGKILL ends it.
 
-All of it on a tiny scale: cuts of 48 pixels, four steps an epoch.
+All of it on a tiny scale: cuts of 48 pixels, one residual block, four steps an epoch.
 """
 
 import errno
@@ -27,7 +27,7 @@ from PIL import Image
 from nst_lib import checkpoints
 from nst_lib.backbones import CONTENT_LAYER, STYLE_LAYERS, load_backbone
 from nst_lib.errors import CheckpointError, PictureError, SettingsError
-from nst_lib.fast import callbacks, photos, training
+from nst_lib.fast import callbacks, network, photos, running, training
 from nst_lib.fast.callbacks import Budget, Run
 from nst_lib.fast.network import build_network, flat_stays_flat, get_kernels, plain_style
 from nst_lib.fast.photos import SHIFT, Photos, styles_per_photo
@@ -41,6 +41,10 @@ SETTINGS = {"steps": EPOCHS * EPOCH, "batch": 2, "progress": False}
 
 
 def make_small(setattr):
+    channels = network.CHANNELS[:4] + network.CHANNELS[-1:]
+    for name, value in (("BLOCKS", 1), ("CHANNELS", channels), ("STYLE_LENGTH", 2 * sum(channels))):
+        setattr(network, name, value)
+    setattr(callbacks, "make_runner", running.KerasRunner)  # as ONNX Runtime has the graph of the larger network
     for module in (photos, training):
         setattr(module, "SIZE", 64)
     for module in (photos, callbacks):
