@@ -41,7 +41,7 @@ def test_between(capsys):
         *(course.painting(name, 128) for name in ("kandinsky_composition_viii", "hokusai_great_wave")),
     )
     painted = {
-        weight: stylize(cat, kandinsky, size=128, steps=40, style_weight=weight, progress=False)
+        weight: stylize(cat, kandinsky, size=128, steps=20, style_weight=weight, progress=False)
         for weight in (0.1, 0.3, 1)
     }
     ends = [score(painted[weight], cat, kandinsky) for weight in (0.1, 1)]
@@ -52,7 +52,7 @@ def test_between(capsys):
     assert "✓" in verdict(painted[0.3])
     assert "Too gentle" in verdict(cat)
     assert "Too strong" in verdict(painted[1])
-    after_another = stylize(cat, wave, size=128, steps=40, style_weight=0.3, progress=False)
+    after_another = stylize(cat, wave, size=128, steps=20, style_weight=0.3, progress=False)
     assert "painted after him" in verdict(after_another)
 
 
@@ -64,9 +64,9 @@ def test_two_teachers(capsys, castles):
         return said(capsys, check.two_teachers, picture, castle, church, wave, painted)
 
     for shares in ([0.2, 0.8], [0.8, 0.2]):
-        assert "✓" in verdict(stylize(castle, [church, wave], shares=shares, size=128, steps=40, progress=False))
+        assert "✓" in verdict(stylize(castle, [church, wave], shares=shares, size=128, steps=20, progress=False))
     assert "second painting" in verdict(painted)
-    assert "first painting" in verdict(stylize(castle, wave, size=128, steps=40, progress=False))
+    assert "first painting" in verdict(stylize(castle, wave, size=128, steps=20, progress=False))
 
 
 def test_from_nothing(capsys, castles):
