@@ -6,6 +6,7 @@ import importlib.metadata
 import io
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -74,6 +75,8 @@ def _check_words(words: list[str]) -> None:
     for before, word in pairwise(["nst", *words]):
         if word == "" and before != "--title":
             raise SettingsError(f"the word after {before} is empty. Is a variable of the shell not set?")
+        if re.fullmatch("--[a-z-]+=", word) and word != "--title=":
+            raise SettingsError(f"{word} is followed by nothing. Is a variable of the shell not set?")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -564,6 +564,11 @@ def test_an_empty_name_is_not_the_current_folder(refused, here, command):
     assert len(list(here.iterdir())) == 3
 
 
+def test_nothing_behind_an_equals_sign_is_not_the_current_folder(refused, here):
+    assert "--photos= is followed by nothing" in refused("train", "wave.png", "--photos=", "--style-weight=1")
+    assert len(list(here.iterdir())) == 3
+
+
 def test_a_missing_command_or_picture(refused):
     assert "the following arguments are required: COMMAND" in refused()
     assert "the following arguments are required: CONTENT, STYLE" in refused("paint")
