@@ -4,6 +4,7 @@ processes at work together, on JAX.
 Keras 3 gives every engine the same `keras.ops`; it does not give gradients with respect to a picture. These lines do.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache, partial, reduce, wraps
@@ -167,8 +168,8 @@ elif ENGINE == "jax":
             return jax.jit(function, static_argnums=settings, compiler_options=_compiler_options())
 
         def run(*arguments: Any) -> Any:
-            # One that is part of another, or of a gradient, has no options of its own. Within another, a zero is traced, too.
-            leaves = jax.tree.leaves((arguments, jnp.zeros(())))
+            # One that is part of another, or of a gradient, may have no options. Within another, a zero is traced, too.
+            leaves = jax.tree.leaves((arguments, _compiler_options() and jnp.zeros(())))
             return (function if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) else compiled())(*arguments)
 
         return run
@@ -227,9 +228,10 @@ elif ENGINE == "jax":
         return value, aux, gradient
 
     def run_as_one(function: Callable, variables: Sequence[Any] = ()) -> Callable:
-        """A `function(*tensors, **settings)`, with settings that can be hashed, which may read Keras' `variables`. JAX would
-        compile its every operation apart for every new shape, which takes several times as long as all of it. The variables
-        are handed in, as they would be constants in each of what is compiled.
+        """A function of tensors (nested in tuples, dicts or lists), whose keyword-only arguments are settings that can be
+        hashed, and which may read Keras' `variables`. JAX would compile its every operation apart for every new shape, which
+        takes several times as long as all of it. The variables are handed in, as they would be constants in each of what is
+        compiled.
         """
 
         def pure(values: Any, tensors: tuple, settings: tuple) -> Any:
@@ -238,9 +240,12 @@ elif ENGINE == "jax":
 
         compiled = _compile(pure, settings=(2,))
 
+        parameters = inspect.signature(function)
+
         @wraps(function)
-        def run(*tensors: Any, **settings: Any) -> Any:
-            return compiled([variable.value for variable in variables], tensors, tuple(settings.items()))
+        def run(*arguments: Any, **named: Any) -> Any:
+            bound = parameters.bind(*arguments, **named)
+            return compiled([variable.value for variable in variables], bound.args, tuple(bound.kwargs.items()))
 
         return run
 

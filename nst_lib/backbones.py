@@ -71,7 +71,7 @@ class Backbone:
             x = x[None]
         return self._see(x, layers=tuple(layers), periodic=periodic)
 
-    def _activations(self, x: Tensor, layers: tuple[str, ...], periodic: bool) -> dict[str, Tensor]:
+    def _activations(self, x: Tensor, *, layers: tuple[str, ...], periodic: bool) -> dict[str, Tensor]:
         x = ops.cast(ops.flip(x, axis=-1) * 255.0 - ops.array(IMAGENET_MEAN_BGR, dtype="float32"), self.dtype)
         if self.padding == "replicate" and not periodic:
             x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")  # by one pixel: the edge again

@@ -35,6 +35,15 @@ def test_gram_matrices_of_a_batch_are_those_of_its_pictures():
     np.testing.assert_allclose(both[1], oracles.gram(other[0]), rtol=1e-5)
 
 
+def test_arguments_may_be_given_by_name():
+    value, target = (ops.array(random_activations(seed=seed)) for seed in (1, 2))
+    by_place = losses.relative_error(losses.gram_matrix(value), losses.gram_matrix(target))
+    by_name = losses.relative_error(
+        target=losses.gram_target(paintings=[target], shares=[1]), value=losses.gram_matrix(activations=value)
+    )
+    assert number(by_name) == pytest.approx(number(by_place), rel=1e-6)
+
+
 def test_the_gram_matrix_forgets_where_things_are():
     activations = random_activations()
     flat = activations.reshape(-1, 5)
