@@ -196,7 +196,7 @@ elif ENGINE == "jax":
     @jax.custom_vjp
     def _max_pool(x: Any) -> Any:
         """(n, h, w, c), pooled by blocks of 2 x 2; of equals, the first has the gradient. JAX's own scatters that, slowly;
-        and from four slices, it would make five kernels of every pooling, each to be compiled. See docs/engines.md."""
+        and from four slices, it makes several kernels of every pooling, each to be compiled. See docs/engines.md."""
         return _pool(x)[0]
 
     def _corners(x: Any) -> list[Any]:
