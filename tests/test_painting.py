@@ -64,14 +64,14 @@ def fifty(request, pair):
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
     """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, where rounding counts,
     on one engine as between them. In fifty steps, that millionth became 0.8 % at the median step of the worst of forty runs,
-    1.8 % at the last and 5 % at one.
+    and at single steps 3 % at most but for one run.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
     alike = {"adam": 50, "lbfgs": 15}[optimizer]
     np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
-    differences = np.abs(losses / expected - 1)
-    assert np.median(differences) < 0.01 and differences[-1] < 0.03 and differences.max() < 0.1
+    np.testing.assert_allclose(losses, expected, rtol=3e-2)
+    assert np.median(np.abs(losses / expected - 1)) < 0.01
 
 
 def test_the_loss_falls_and_the_picture_is_one(fifty):
