@@ -18,25 +18,17 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_engine_starts_without_a_word_and_says_its_name():
-    result = run("from nst_lib.engine import start_engine; print(start_engine(), start_engine())")
-    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    assert result.stderr == "" and result.returncode == 0
-    assert result.stdout == f"{name} {name}\n"
-
-
-def test_names_of_the_package_start_it_when_they_are_used():
+def test_names_of_the_package_start_the_engine_without_a_word_when_they_are_used():
+    """And what is written to stderr afterwards is seen."""
     script = (
-        "import sys, nst_lib; nst_lib.load_image, nst_lib.SettingsError; print('keras' in sys.modules); "
-        "nst_lib.gram_matrix; print('keras' in sys.modules)"
+        "import os, sys, nst_lib; nst_lib.load_image, nst_lib.SettingsError; print('keras' in sys.modules); "
+        "nst_lib.gram_matrix; print('keras' in sys.modules)\n"
+        "from nst_lib.engine import start_engine; print(start_engine(), start_engine()); os.write(2, b'seen')"
     )
     result = run(script)
-    assert result.stdout == "False\nTrue\n" and result.stderr == ""
-
-
-def test_what_is_written_to_stderr_afterwards_is_seen():
-    result = run("from nst_lib.engine import start_engine; start_engine(); import os; os.write(2, b'seen')")
-    assert result.stderr == "seen"
+    name = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    assert result.returncode == 0
+    assert result.stdout == f"False\nTrue\n{name} {name}\n" and result.stderr == "seen"
 
 
 def test_a_missing_engine_is_a_sentence():

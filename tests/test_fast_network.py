@@ -152,6 +152,16 @@ def test_folding_knows_its_shape_before_the_sides_are_known():
     assert Unfold(2)(Fold(2)(keras.Input((8, 12, 3)))).shape == (None, 8, 12, 3)
 
 
+def test_a_seed_draws_the_same_kernels_on_every_engine():
+    kernels = get_kernels(make(seed=3))
+    np.testing.assert_allclose(kernels["stem"].ravel()[:3], [0.14157563, -0.05930153, -0.03632369], rtol=1e-6)
+    assert np.abs(kernels["block1_conv1"] - kernels["block1_conv2"]).mean() > 0.05
+    for name, kernel in kernels.items():
+        limit = np.sqrt(6 / (kernel[..., 0].size + kernel[..., 0, :].size))  # fan in, fan out
+        assert 0.95 * limit < np.abs(kernel).max() <= limit, name
+        assert np.abs(kernel.mean()) < 0.1 * limit
+
+
 def test_kernels_carry_a_network_over_into_another(network):
     other, picture = make(seed=1), noise(1, 32, 32, 3)
     before, _ = run(other, picture)

@@ -412,7 +412,7 @@ def small_tiles(monkeypatch):
 
 @pytest.fixture(scope="module")
 def large():
-    return crop_to_fit(load_image(ROOT / "data/content/china_temple.jpg"), 202, 269)
+    return crop_to_fit(load_image(ROOT / "data/content/china_temple.jpg"), 202, 256)
 
 
 def test_tiles_are_what_the_whole_would_be(style, large, small_tiles, monkeypatch):

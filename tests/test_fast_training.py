@@ -422,19 +422,20 @@ def test_the_loss_against_numpy(folder, paintings, rows, each):
 
 @pytest.fixture(scope="module")
 def unbroken(folder, paintings, tmp_path_factory):
-    """A training with all that can be watched: the styles, the losses of its epochs, and what it wrote."""
+    """A training with all that can be watched: the styles, the losses of its epochs, its trainer, and what it wrote."""
     kept = tmp_path_factory.mktemp("unbroken")
-    losses = []
+    seen = SimpleNamespace(losses=[], folder=kept)
 
     class Watch(callbacks.ProgressBar):
         def on_epoch_end(self, epoch, logs=None):
             super().on_epoch_end(epoch, logs)
-            losses.append(logs["loss"])
+            seen.losses.append(logs["loss"])
+            seen.optimizer, seen.last = self.model.optimizer, ops.convert_to_numpy(self.model.styles).copy()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "ProgressBar", Watch)
-        file = train(paintings, folder, **SETTINGS, checkpoint=kept / "end.npz", samples=kept / "samples.png")
-    return SimpleNamespace(file=file, losses=losses, folder=kept)
+        seen.file = train(paintings, folder, **SETTINGS, checkpoint=kept / "end.npz", samples=kept / "samples.png")
+    return seen
 
 
 @pytest.fixture(scope="module")
@@ -471,6 +472,25 @@ def at_once(monkeypatch):
     monkeypatch.setattr(training, "_fit", end)
 
 
+@pytest.fixture
+def formula(monkeypatch):
+    """Trainings whose epochs are a formula instead of steps that an engine compiles: for what surrounds them."""
+
+    def fit(trainer, data, epoch, callbacks):
+        told = keras.callbacks.CallbackList(callbacks, model=trainer)
+        trainer.stop_training = False
+        told.on_train_begin()
+        while not trainer.stop_training:
+            told.on_epoch_begin(epoch)
+            assert data[0][0]["photos"].shape == (SETTINGS["batch"], CROP, CROP, 3)
+            trainer.styles.assign(0.9 * ops.convert_to_tensor(trainer.styles))
+            told.on_epoch_end(epoch, {"loss": 3.0 / (1 + epoch), "content": 1.0 / (1 + epoch), "style": 0.1})
+            epoch += 1
+        told.on_train_end()
+
+    monkeypatch.setattr(training, "_fit", fit)
+
+
 def test_numpys_numbers_are_numbers(folder, paintings, at_once, tmp_path):
     settings = {"steps": np.int64(1), "batch": np.int64(2), "tv_weight": np.float32(0.25), "seed": np.uint8(3)}
     file = train(paintings, folder, progress=False, **settings)
@@ -488,19 +508,13 @@ def test_the_usual_rates_and_weights(folder, paintings, unbroken, at_once, vecto
     assert file.about["rate"] == rate and file.about["style_weight"] == weight
 
 
-def test_what_comes_of_a_training_are_averages(folder, paintings, trainers, monkeypatch):
+def test_what_comes_of_a_training_are_averages(unbroken):
     """Of all steps' weights, the older ones counting less: Keras' moving average, at the end of `fit`."""
-    seen = []
-
-    def watch():
-        seen.append(ops.convert_to_numpy(trainers[0].styles).copy())
-
-    file = train(paintings, folder, **SETTINGS, should_stop=watch)
-    last, averaged = seen[-1], np.stack(list(file.styles.values()))
-    assert trainers[0].optimizer.use_ema and trainers[0].optimizer.ema_momentum == 0.99
-    assert trainers[0].optimizer.global_clipnorm == 5.0
-    first = plain_style()
-    assert 0 < np.abs(averaged - first).max() < 0.5 * np.abs(last - first).max()  # twelve steps in, they are far behind
+    assert unbroken.optimizer.use_ema and unbroken.optimizer.ema_momentum == 0.99
+    assert unbroken.optimizer.global_clipnorm == 5.0
+    first, averaged = plain_style(), np.stack(list(unbroken.file.styles.values()))
+    # Twelve steps in, they are far behind.
+    assert 0 < np.abs(averaged - first).max() < 0.5 * np.abs(unbroken.last - first).max()
 
 
 def test_a_painting_may_be_long_and_thin(folder, at_once):
@@ -523,18 +537,20 @@ def test_samples_show_every_photograph_in_every_style(unbroken):
     assert load_image(unbroken.folder / "samples.png").shape == (2 * CROP, (1 + 4) * CROP, 3)
 
 
-def test_a_training_that_ends_on_a_full_disk_is_not_lost(folder, paintings, unbroken, tmp_path, monkeypatch, capsys):
+def test_a_training_that_ends_on_a_full_disk_is_not_lost(folder, paintings, formula, tmp_path, monkeypatch, capsys):
+    expected = train(paintings, folder, **SETTINGS)
     files = {"checkpoint": tmp_path / "run.npz", "samples": tmp_path / "samples.png"}
     monkeypatch.setattr(os, "fsync", no_space)
-    assert_equal(train(paintings, folder, **SETTINGS, **files), unbroken.file)
+    assert_equal(train(paintings, folder, **SETTINGS, **files), expected)
     assert "nst: no samples: cannot write" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("elsewhere", [True, False])
 def test_a_training_stopped_on_a_full_disk_says_where_it_is(
-    folder, paintings, unbroken, tmp_path, monkeypatch, elsewhere
+    folder, paintings, formula, tmp_path, monkeypatch, elsewhere
 ):
+    expected = train(paintings, folder, **SETTINGS)
     path, replace = tmp_path / "run.npz", os.replace
 
     def full(source, target):
@@ -548,25 +564,22 @@ def test_a_training_stopped_on_a_full_disk_says_where_it_is(
     if not elsewhere:
         assert "is lost" in str(caught.value)
         return
-    monkeypatch.undo()
+    monkeypatch.setattr(os, "replace", replace)
     spare = re.search(r"It is in (.+) instead: move it to .*run.npz", str(caught.value))[1]
     os.replace(spare, path)
-    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), unbroken.file)
+    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), expected)
 
 
-def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(folder, paintings, unbroken, checkpoint):
-    """Stopped after each of its epochs, from one checkpoint to the next."""
+def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(
+    folder, paintings, unbroken, checkpoint, monkeypatch
+):
+    """Stopped after each of its epochs; and the last time, where epochs are longer: on a GPU, say, after a processor."""
     again = {**SETTINGS, "checkpoint": checkpoint, "resume": True}
     assert train(paintings, folder, **again, should_stop=lambda: True) is None
     assert checkpoints.read(checkpoint)[0]["epochs"] == 2
-    assert_equal(train(paintings, folder, **again), unbroken.file)
-
-
-def test_resumed_where_epochs_are_longer_it_ends_in_the_same(folder, paintings, unbroken, checkpoint, monkeypatch):
-    """On a GPU, say, after a processor."""
     for name in ("EPOCH", "EPOCH_ON_GPU"):
         monkeypatch.setattr(training, name, 10 * EPOCH)
-    resumed = train(paintings, folder, **SETTINGS, checkpoint=checkpoint, resume=True)
+    resumed = train(paintings, folder, **again)
     assert_equal(resumed, unbroken.file)
     assert resumed.about["pictures"] == unbroken.file.about["pictures"]
 
@@ -642,7 +655,7 @@ def test_a_training_sets_out_from_a_trained_network(folder, paintings, unbroken)
     assert any(np.any(file.weights[name] != kernel) for name, kernel in unbroken.file.weights.items())
 
 
-def test_one_photograph_is_enough(folder, paintings, tmp_path, monkeypatch, capsys):
+def test_one_photograph_is_enough(folder, paintings, formula, tmp_path, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr(callbacks, "save_image", lambda picture, path: drawn.append(path))
     (tmp_path / "one.png").write_bytes((folder / "chelsea_cat.png").read_bytes())
@@ -664,7 +677,7 @@ def test_of_very_many_photographs_some_are_taken(folder, paintings, at_once, mon
     assert capsys.readouterr().err == "nst: took 3 of the 4 photographs, at random.\n"
 
 
-def test_what_is_said_and_drawn_every_minute(folder, paintings, tmp_path, monkeypatch, capsys):
+def test_what_is_said_and_drawn_every_minute(folder, paintings, formula, tmp_path, monkeypatch, capsys):
     drawn = []
     monkeypatch.setattr(callbacks, "save_image", lambda picture, path: drawn.append(path))
     for name in ("PRINT_SECONDS", "SAMPLE_SECONDS"):
@@ -679,7 +692,7 @@ def test_what_is_said_and_drawn_every_minute(folder, paintings, tmp_path, monkey
 LINE = r"loss \d+\.\d+ \(content \d+\.\d+, style \d+\.\d+\), \d+ pictures/s, \d\d:\d\d left"
 
 
-def test_logs_for_tensorboard(folder, paintings, tmp_path, monkeypatch):
+def test_logs_for_tensorboard(folder, paintings, formula, tmp_path, monkeypatch):
     logs = {"steps": EPOCH, "tensorboard": tmp_path / "logs"}
     if importlib.util.find_spec("tensorflow") and importlib.util.find_spec("tensorboard"):
         train(paintings, folder, **SETTINGS | logs)
@@ -703,7 +716,7 @@ def trainers(monkeypatch):
     return made
 
 
-def test_after_a_nan_a_training_steps_back_and_goes_on_more_slowly(folder, paintings, trainers, tmp_path):
+def test_after_a_nan_a_training_steps_back_and_goes_on_more_slowly(folder, paintings, formula, trainers, tmp_path):
     seen, rates = [], []
 
     def disturb():
@@ -739,23 +752,24 @@ def die_on_the_second_call(descriptor):
     fsync(descriptor)
 
 os.fsync = die_on_the_second_call
-t.train(t.load_paintings(), sys.argv[1], **t.SETTINGS, checkpoint=sys.argv[2], resume=os.path.exists(sys.argv[2]))
+t.train(t.load_paintings(), sys.argv[1], **t.SETTINGS, checkpoint=sys.argv[2])
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
-def test_killed_twice_while_it_writes_a_checkpoint_it_ends_where_an_unbroken_one_ends(
-    folder, paintings, unbroken, tmp_path
-):
+def test_killed_while_it_writes_a_checkpoint_it_has_the_one_before(folder, stopped, tmp_path):
+    """Which is that of a training stopped there, from which it ends where an unbroken one ends."""
     path = tmp_path / "run.npz"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-    for done in (1, 2):
-        killed = subprocess.run([sys.executable, "-c", KILLED, folder, path], env=environment, cwd=ROOT, timeout=120)
-        assert killed.returncode == -signal.SIGKILL
-        assert len(list(tmp_path.iterdir())) == 1 + done  # the checkpoint, and half of each next
-        assert checkpoints.read(path)[0]["epochs"] == done
-    assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), unbroken.file)
+    killed = subprocess.run([sys.executable, "-c", KILLED, folder, path], env=environment, cwd=ROOT, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2  # the checkpoint, and half of the next
+    (header, arrays), (expected_header, expected) = checkpoints.read(path), checkpoints.read(stopped)
+    assert {**header, "seconds": 0.0} == {**expected_header, "seconds": 0.0} and header["epochs"] == 1
+    assert list(arrays) == list(expected)
+    for name, array in arrays.items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -156,14 +156,13 @@ def test_tiles_are_looked_at_twice(pocket):
 def test_a_picture_that_does_not_fit_is_painted_in_smaller_and_smaller_tiles(small_gpu):
     pictures = picture(384, 320), picture(160, 128, 1)
     painting = Painting(*pictures, size=384, steps=2, pyramid=1, precision="float32")
-    states = list(paint(painting))
-    assert [state.step for state in states] == [1, 2] and states[1].loss < states[0].loss
+    painting.step()
+    first = painting.state()
+    painting.step()
+    assert painting.step_count == 2 and painting.state().loss < first.loss
     assert painting.levels[0].tile == 64
     pixels = [height * width for height, width in small_gpu]
     assert pixels[0] > pixels[1] > 210 * 210 > max(pixels[2:]), "the whole, tiles of 128, tiles of 64"
-    again = Painting(*pictures, size=384, steps=1, pyramid=1, precision="float32")
-    again.step()  # by hand
-    assert again.state().loss == pytest.approx(states[0].loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("settings", [{}, {"style_loss": "wasserstein"}, {"tileable": True}])
@@ -174,10 +173,9 @@ def test_a_picture_that_does_not_fit_in_any_tiles_says_so(small_gpu, monkeypatch
         painting.step()
 
 
-@pytest.mark.parametrize("settings", [{}, {"style_loss": "wasserstein"}])
-def test_the_size_that_did_fit_is_said(small_gpu, monkeypatch, settings):
+def test_the_size_that_did_fit_is_said(small_gpu, monkeypatch):
     monkeypatch.setattr("nst_lib.estimate.SIDES", (512,))
-    painting = Painting(picture(384, 320), picture(160, 128, 1), size=384, steps=4, pyramid=3, **settings)
+    painting = Painting(picture(384, 320), picture(160, 128, 1), size=384, steps=4, pyramid=2)
     with pytest.raises(SettingsError, match="for 320 x 384 on pocket; 160 x 192 on pocket did fit"):
         list(paint(painting))
 
@@ -206,20 +204,20 @@ def test_a_limit_is_refused_where_there_are_no_tiles():
 
 def test_estimate_is_of_the_right_size():
     """Loosely, for tests share their machine; `tools/bench.py large_print` compares it with the time taken."""
-    painting = Painting(picture(192, 256), picture(192, 256, 1), size=256, steps=10, pyramid=1)
+    painting = Painting(picture(192, 256), picture(192, 256, 1), size=256, steps=4, pyramid=1)
     painting.levels[0].tile = 64
     cost = estimate(painting)
     assert cost.tiles == 2 and 0.8 < cost.gigabytes < 1.5
     states = list(paint(painting))
     assert states[-1].seconds / 4 < cost.seconds < states[-1].seconds * 4
-    assert painting.step_count == 10
+    assert painting.step_count == 4
 
 
 def test_estimate_is_of_what_is_still_to_be_done():
-    painting = Painting(picture(64, 96), picture(64, 96, 1), size=96, steps=40, pyramid=2)
+    painting = Painting(picture(64, 96), picture(64, 96, 1), size=96, steps=20, pyramid=2)
     whole = estimate(painting).seconds
     states = paint(painting)
-    while painting.step_count < 36:
+    while painting.step_count < 18:
         next(states)
     assert estimate(painting).seconds < whole / 3
     timed = Painting(picture(64, 96), picture(64, 96, 1), size=96, seconds=100)

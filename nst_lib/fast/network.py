@@ -5,6 +5,7 @@ After Johnson et al. 2016 and Dumoulin et al. 2017, but made for a processor: no
 network holds many styles: a style is no more than a scale and a shift for each normalised channel.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,9 @@ def build_network(dtype: str = "float32") -> keras.Model:
 
     def convolve(x: Tensor, channels: int, name: str, **options: Any) -> Tensor:
         x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="reflect")
-        return layers.Conv2D(channels, 3, use_bias=False, name=name, dtype=dtype, **options)(x)
+        return layers.Conv2D(
+            channels, 3, use_bias=False, kernel_initializer=GlorotUniform(), name=name, dtype=dtype, **options
+        )(x)
 
     def normalise(x: Tensor) -> Tensor:
         x, own = ConditionalInstanceNorm(dtype=dtype, autocast=False)([x, next(styles), next(given), how_fixed])
@@ -63,13 +66,25 @@ def build_network(dtype: str = "float32") -> keras.Model:
     for i in range(BLOCKS):
         y = ops.relu(normalise(convolve(x, WIDTH, f"block{i + 1}_conv1")))
         x = x + normalise(convolve(y, WIDTH, f"block{i + 1}_conv2"))
-    x = layers.Conv2D(FINE, 1, use_bias=False, name="up", dtype=dtype)(x)
+    x = layers.Conv2D(FINE, 1, use_bias=False, kernel_initializer=GlorotUniform(), name="up", dtype=dtype)(x)
     x = layers.UpSampling2D(2, dtype=dtype)(x) + fine  # (n, h/2, w/2, FINE)
     x = ops.relu(normalise(convolve(x, FINE, "merge")))
     x = Unfold(2, dtype=dtype)(convolve(x, 12, "head", kernel_constraint=flat_stays_flat))
     pastiche = ops.cast(x, "float32") * 0.5 + 0.5  # (n, h, w, 3)
     own_statistics = ops.concatenate(measured, axis=-1)[:, 0, 0]
     return keras.Model([picture, style, statistics, fixed], [pastiche, own_statistics], name="style_network")
+
+
+class GlorotUniform(keras.initializers.GlorotUniform):
+    """Keras' usual initialiser (Glorot & Bengio 2010, eq. 16), drawn by numpy: on every engine the same kernels from the same
+    seed. And JAX would compile a generator for every shape, which takes longer than to paint."""
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
+        """A kernel (height, width, in, out)."""
+        *window, inputs, outputs = shape
+        limit = math.sqrt(6.0 / (math.prod(window) * (inputs + outputs)))
+        values = np.random.default_rng(self.seed).uniform(-limit, limit, shape)
+        return ops.convert_to_tensor(values, dtype=dtype)
 
 
 def plain_style() -> np.ndarray:
