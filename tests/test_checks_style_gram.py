@@ -137,7 +137,7 @@ def test_own_texture(capsys, monkeypatch):
         "mean and spread",
         (lambda paintings, shares: moments(ops.cast(paintings[0], "float32")), distance),
     )
-    work = texture(source, 128, tileable=False, steps=30, backbone="pocket", style_loss="mean and spread")
+    work = texture(source, 128, tileable=False, steps=15, backbone="pocket", style_loss="mean and spread")
     for _ in paint(work):
         pass
     assert "✓" in said(capsys, check.own_texture, work.picture, source)

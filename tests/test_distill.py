@@ -55,6 +55,7 @@ def test_distilled_stopped_and_resumed(photos, shared, tmp_path, monkeypatch, ca
     unbroken, resumed = tmp_path / "unbroken.npz", tmp_path / "resumed.npz"
     distill_pocket.main([str(photos), "--out", str(unbroken), *teacher, *TINY])
     assert "content + 30 x style" in capsys.readouterr().out
+    monkeypatch.setattr(distill_pocket, "print_score", lambda *_: None)  # once is enough
     with monkeypatch.context() as patched:
         stopped_after(2, patched)
         with pytest.raises(SystemExit, match="Stopped at step 2 of 4. The same command goes on."):

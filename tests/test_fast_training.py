@@ -570,9 +570,7 @@ def test_a_training_stopped_on_a_full_disk_says_where_it_is(
     assert_equal(train(paintings, folder, **SETTINGS, checkpoint=path, resume=True), expected)
 
 
-def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(
-    folder, paintings, unbroken, checkpoint, monkeypatch
-):
+def test_stopped_and_resumed_it_ends_where_an_unbroken_one_ends(folder, paintings, unbroken, checkpoint, monkeypatch):
     """Stopped after each of its epochs; and the last time, where epochs are longer: on a GPU, say, after a processor."""
     again = {**SETTINGS, "checkpoint": checkpoint, "resume": True}
     assert train(paintings, folder, **again, should_stop=lambda: True) is None

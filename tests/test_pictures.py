@@ -15,7 +15,7 @@ from nst_lib.textures import texture
 
 ROOT = Path(__file__).parent.parent
 STORED = Path(__file__).parent / "data" / "pictures"
-SIZE, STEPS = 96, 30
+SIZE, STEPS = 96, 20
 FEW = 12  # steps from noise: with more, rounding leads to another texture, as good but not the same
 
 
@@ -46,8 +46,9 @@ def grow(**settings) -> np.ndarray:
 
 
 def in_tiles() -> np.ndarray:
-    work = Painting(photograph(), model("hokusai_poppies"), size=192, steps=STEPS, pyramid=1, precision="float32")
-    work.levels[-1].tile = 64
+    wide = crop_to_fit(load_image(ROOT / "data/content/kingfisher.jpg"), 64, 224)
+    work = Painting(wide, model("hokusai_poppies"), size=224, steps=12, pyramid=1, precision="float32")
+    work.levels[-1].tile = 64  # without its rims: two tiles
     for _ in paint(work):
         pass
     return work.picture
