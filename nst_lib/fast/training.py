@@ -35,7 +35,7 @@ TV_WEIGHT = 0.3
 OVERSHOOT_WEIGHT = 10.0
 MINUTES = 15
 MAX_BATCH, MAX_CROP = 256, 1024  # more fills any memory
-EPOCH, EPOCH_ON_GPU = 20, 200  # steps: some seconds, between which a training can be stopped
+EPOCH, EPOCH_ON_GPU = 10, 200  # steps: some seconds, between which a training can be stopped
 RATE, VECTOR_RATE = 2e-3, 1e-2
 
 
