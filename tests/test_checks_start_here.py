@@ -35,6 +35,7 @@ def test_another_pair(capsys, castles):
     )
 
 
+@pytest.mark.slow
 def test_between(capsys):
     cat, kandinsky, wave = (
         course.photograph("chelsea_cat", 96),

@@ -564,6 +564,7 @@ def short_epochs(monkeypatch):
     monkeypatch.setattr(training, "EPOCH_ON_GPU", 2)
 
 
+@pytest.mark.slow
 def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     short_epochs(monkeypatch)
     code, out, err = nst("train", wave, "--photos", "photos", "--steps", 2, "--batch", 2)
@@ -592,6 +593,7 @@ def test_a_name_that_is_no_utf_8_does_not_cost_the_training(nst, wave, monkeypat
     assert list(StyleFile.load(os.fsdecode(b"caf\xe9.npz")).styles) == [r"caf\udce9"]
 
 
+@pytest.mark.slow
 @posix
 def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, monkeypatch):
     script = (

@@ -77,6 +77,7 @@ def test_loss_and_gradient_are_those_of_the_whole_picture(pocket, masked):
     assert np.linalg.norm(difference) < 3e-3 * np.linalg.norm(gradient)
 
 
+@pytest.mark.slow
 def test_painting_in_tiles_is_the_same_painting():
     pictures = picture(160, 256), picture(160, 256, 1)
     settings = {"size": 256, "steps": 6, "pyramid": 1, "precision": "float32"}
@@ -153,6 +154,7 @@ def test_tiles_are_looked_at_twice(pocket):
     assert count > 1 and _pixels_seen(level, LAYERS) == pytest.approx(pixels * count * 4 / 3)
 
 
+@pytest.mark.slow
 def test_a_picture_that_does_not_fit_is_painted_in_smaller_and_smaller_tiles(small_gpu):
     pictures = picture(384, 320), picture(160, 128, 1)
     painting = Painting(*pictures, size=384, steps=2, pyramid=1, precision="float32")
