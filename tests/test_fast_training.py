@@ -422,7 +422,7 @@ def test_the_loss_against_numpy(folder, paintings, rows, each):
 
 @pytest.fixture(scope="module")
 def unbroken(folder, paintings, tmp_path_factory):
-    """A training with all that can be watched: the styles, the losses of its epochs, its trainer, and what it wrote."""
+    """A training with all that can be watched: the styles, the losses of its epochs, its optimiser, and what it wrote."""
     kept = tmp_path_factory.mktemp("unbroken")
     seen = SimpleNamespace(losses=[], folder=kept)
 
@@ -714,7 +714,7 @@ def trainers(monkeypatch):
     return made
 
 
-def test_after_a_nan_a_training_steps_back_and_goes_on_more_slowly(folder, paintings, formula, trainers, tmp_path):
+def test_after_a_nan_a_training_steps_back_and_goes_on_more_slowly(folder, paintings, trainers, tmp_path):
     seen, rates = [], []
 
     def disturb():
