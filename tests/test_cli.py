@@ -307,11 +307,15 @@ def test_paintings_may_be_long_and_thin_and_small(nst, refused, here):
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP])
 def test_sigterm_and_a_closed_terminal_are_no_worse(nst, here, monkeypatch, sent):
-    stop_after(monkeypatch, 1, sent)
-    result = nst("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png")
+    before = signal.signal(sent, signal.SIG_DFL)  # whatever nohup has done to these tests
+    try:
+        stop_after(monkeypatch, 1, sent)
+        result = nst("paint", "my photo.jpg", "wave.png", *QUICK, "-o", "o.png")
+        assert signal.getsignal(sent) is signal.SIG_DFL
+    finally:
+        signal.signal(sent, before)
     assert result.code == 128 + sent and "stopped at step 1" in result.err
     assert size_of("o.png") == (32, 32) and Path("o.checkpoint.npz").is_file()
-    assert signal.getsignal(sent) is signal.SIG_DFL
 
 
 def test_under_nohup_a_closed_terminal_stops_nothing(nst, here, monkeypatch):
