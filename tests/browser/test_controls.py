@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 CELL = f"""
 from nst_lib.images import load_image
@@ -24,13 +22,6 @@ panel
 """
 
 
-@pytest.fixture
-def book(notebook):
-    book = notebook(CELL)
-    book.run_all()
-    return book
-
-
 def wait_until_kernel_says(book, code, expected):
     for _ in range(50):
         if (said := book.run(f"print({code})").strip()) == expected:
@@ -39,7 +30,9 @@ def wait_until_kernel_says(book, code, expected):
     assert said == expected
 
 
-def test_controls(book, tmp_path):
+def test_controls(notebook, tmp_path):
+    book = notebook(CELL)
+    book.run_all()
     page, panel = book.page, book.panel
     # A knob: the slider by keyboard, the box by typing, and both follow the kernel.
     slider, box = panel.get_by_role("slider", name="style weight"), panel.get_by_label("style weight, as a number")
@@ -93,8 +86,7 @@ def test_controls(book, tmp_path):
         book.set_theme(dark)
         book.check_accessibility()
 
-
-def test_a_file_can_be_dropped(book):
+    # A file that is dropped; and a folder, which comes as a file that cannot be read.
     drop = """async ([zone, bytes]) => {
       const given = new DataTransfer();
       given.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
@@ -103,7 +95,6 @@ def test_a_file_can_be_dropped(book):
     png = list((ROOT / "docs/gallery/moose_poppies.png").read_bytes())
     book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
     book.panel.get_by_text("dropped.png").wait_for()
-    # A folder comes as a file that cannot be read.
     book.page.evaluate("() => { Blob.prototype.arrayBuffer = () => Promise.reject(new Error('gone')); }")
     book.page.evaluate(drop, [book.panel.locator(".nst-dropzone label").element_handle(), png])
     book.panel.get_by_text("dropped.png cannot be read: drop a picture's file.").wait_for()

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent.parent
 CELL = f"""
 from nst_lib.studio import layer_explorer
@@ -11,13 +9,6 @@ from nst_lib.studio import layer_explorer
 panel = layer_explorer("{ROOT}/data/content/chelsea_cat.jpg")
 panel
 """
-
-
-@pytest.fixture
-def book(notebook):
-    book = notebook(CELL)
-    book.run_all()
-    return book
 
 
 def shown(book):
@@ -29,7 +20,9 @@ def wait_for_channel(book, channel):
     book.panel.locator(f"svg[aria-label*='channel {channel},']").wait_for()
 
 
-def test_a_channel_is_chosen_with_the_keyboard_and_saved(book):
+def test_a_channel_is_chosen_with_the_keyboard_and_saved(notebook, tmp_path):
+    book = notebook(CELL)
+    book.run_all()
     assert shown(book) == "block4_conv3, channel 98, over chelsea_cat"
     before = book.panel.locator("svg image").get_attribute("href")
     box = book.panel.get_by_label("channel, as a number")
@@ -53,8 +46,7 @@ def test_a_channel_is_chosen_with_the_keyboard_and_saved(book):
     book.panel.get_by_text(f"Saved chelsea_cat_block2_conv1_{chosen}.png: 384 x 255 pixels").wait_for()
     assert (book.lab.folder / f"chelsea_cat_block2_conv1_{chosen}.png").is_file()
 
-
-def test_accessible_and_whole_on_a_narrow_page(book, tmp_path):
+    # Accessible, and whole on a narrow page.
     for dark in (False, True):
         book.set_theme(dark)
         book.check_accessibility()

@@ -89,6 +89,14 @@ def test_from_a_cold_start_to_a_saved_picture(book):
     command = book.panel.get_by_role("region", name="From the start, in a terminal").text_content()
     assert shlex.split(command)[:2] == ["nst", "paint"] and "--size 192 --steps 40" in command
 
+    # Accessible, and whole on a narrow page.
+    for dark in (False, True):
+        book.set_theme(dark)
+        book.check_accessibility()
+    book.page.set_viewport_size({"width": 768, "height": 1000})
+    book.page.wait_for_timeout(300)
+    assert not book.too_wide()
+
 
 def test_pause_cancel_and_a_broken_file(book, tmp_path):
     book.panel.get_by_label("steps, as a number").fill("500")
@@ -124,13 +132,3 @@ def test_pause_cancel_and_a_broken_file(book, tmp_path):
     book.run("panel.worker.wait(120); panel.close()")
     threads = "import threading; print([thread.name for thread in threading.enumerate() if 'nst' in thread.name])"
     assert book.run(threads).strip() == "[]"
-
-
-def test_accessible_and_whole_on_a_narrow_page(book):
-    book.run("panel.run(); panel.worker.wait(120)")
-    for dark in (False, True):
-        book.set_theme(dark)
-        book.check_accessibility()
-    book.page.set_viewport_size({"width": 768, "height": 1000})
-    book.page.wait_for_timeout(300)
-    assert not book.too_wide()
