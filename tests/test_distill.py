@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 from PIL import Image
 
-from nst_lib import load_backbone
+from nst_lib import checkpoints, load_backbone
 from nst_lib.backbones import Backbone
 from nst_lib.weights import POCKET_FILE, layer_shapes, read_weights
 
@@ -35,44 +35,50 @@ def photos(tmp_path_factory):
     return folder
 
 
-def stopped_after(steps, monkeypatch):
-    """Let a distillation receive a signal during its step number `steps`."""
-    learn, counted = distill_parts.Student.train_on_batch, []
-
-    def learn_and_count(self, *arguments):
-        counted.append(self)
-        if len(counted) == steps:
-            signal.raise_signal(signal.SIGTERM)
-        return learn(self, *arguments)
-
-    monkeypatch.setattr(distill_parts.Student, "train_on_batch", learn_and_count)
-
-
 @pytest.mark.slow
 def test_distilled_stopped_and_resumed(photos, shared, tmp_path, monkeypatch, capsys):
-    """A student learns, is the same after a stop, and is a pocket VGG to the library; its checkpoint serves it alone."""
+    """A student learns, is after a stop where an unbroken one was, and is a pocket VGG to the library; its checkpoint serves
+    it alone."""
     teacher = ["--weights", str(shared / "weights" / "vgg16_to_block5_conv1.npz")]
     unbroken, resumed = tmp_path / "unbroken.npz", tmp_path / "resumed.npz"
-    distill_pocket.main([str(photos), "--out", str(unbroken), *teacher, *TINY])
-    assert "content + 30 x style" in capsys.readouterr().out
-    monkeypatch.setattr(distill_pocket, "print_score", lambda *_: None)  # once is enough
     with monkeypatch.context() as patched:
-        stopped_after(2, patched)
-        with pytest.raises(SystemExit, match="Stopped at step 2 of 4. The same command goes on."):
+        patched.setattr(distill_pocket, "CHECKPOINT_SECONDS", -1)
+        write, kept = checkpoints.write, {}
+
+        def write_and_keep(path, header, arrays):
+            write(path, header, arrays)
+            kept[header["step"]] = path.read_bytes()
+
+        patched.setattr(checkpoints, "write", write_and_keep)
+        distill_pocket.main([str(photos), "--out", str(unbroken), *teacher, *TINY])
+    assert "content + 30 x style" in capsys.readouterr().out and list(kept) == [1, 2, 3, 4]
+
+    goes_on = tmp_path / "resumed.checkpoint.npz"
+    goes_on.write_bytes(kept[2])
+    with monkeypatch.context() as patched:
+        learn = distill_parts.Student.train_on_batch
+
+        def learn_and_stop(self, *arguments):
+            signal.raise_signal(signal.SIGTERM)
+            return learn(self, *arguments)
+
+        patched.setattr(distill_parts.Student, "train_on_batch", learn_and_stop)
+        with pytest.raises(SystemExit, match="Stopped at step 3 of 4. The same command goes on."):
             distill_pocket.main([str(photos), "--out", str(resumed), *teacher, *TINY])
     assert not resumed.exists()
-    distill_pocket.main([str(photos), "--out", str(resumed), *teacher, *TINY])
-    ours, theirs = read_weights(unbroken, "pocket"), read_weights(resumed, "pocket")
+    (tmp_path / "third.npz").write_bytes(kept[3])
+    (header, ours), (expected, theirs) = checkpoints.read(goes_on), checkpoints.read(tmp_path / "third.npz")
+    assert header == expected
+    for name, array in theirs.items():
+        np.testing.assert_allclose(ours[name], array, rtol=0, atol=1e-6 * np.abs(array).max(), err_msg=name)
+
+    learnt = read_weights(unbroken, "pocket")
     start = distill_parts.Student(
         load_backbone("vgg16", teacher[1]), dict.fromkeys(layer_shapes("pocket"), 1.0), "float32"
     )
-    for layer, arrays in ours.items():
-        for kind, array in arrays.items():
-            np.testing.assert_allclose(theirs[layer][kind], array, rtol=0, atol=1e-6 * np.abs(array).max())
-        assert (
-            np.abs(arrays["bias"]).max() > np.abs(start.arrays()[f"{layer}/bias"]).max() == 0
-        )  # it has learnt something
-    seen = load_backbone("pocket", weights=resumed)(np.full((32, 32, 3), 0.5, "float32"), ["block5_conv1"])
+    for layer, arrays in learnt.items():
+        assert np.abs(arrays["bias"]).max() > np.abs(start.arrays()[f"{layer}/bias"]).max() == 0
+    seen = load_backbone("pocket", weights=unbroken)(np.full((32, 32, 3), 0.5, "float32"), ["block5_conv1"])
     assert np.isfinite(ops.convert_to_numpy(seen["block5_conv1"])).all()
     with pytest.raises(
         SystemExit, match=r"resumed.checkpoint.npz is of another distillation: .*'seed': 0.* not .*'seed': 1"
