@@ -52,7 +52,7 @@ def fifty_steps(pair, optimizer) -> tuple[Painting, list[PaintState]]:
     go of the edge of the box, and L-BFGS' losses then differ by 1 %, from one engine to the next and from one processor, or
     number of threads, to the next.
     """
-    painting = make(pair, steps=50, optimizer=optimizer, init="noise", seed={"adam": 3, "lbfgs": 12}[optimizer])
+    painting = make(pair, steps=50, optimizer=optimizer, init="noise", seed={"adam": 3, "lbfgs": 20}[optimizer])
     return painting, run(painting)
 
 
@@ -63,15 +63,14 @@ def fifty(request, pair):
 
 def test_fifty_steps_are_the_same_on_every_engine(fifty):
     """Of L-BFGS, only the first fifteen to 1e-3: it learns curvatures from differences of gradients, where rounding counts,
-    on one engine as between them. With pictures changed by a millionth, and on one thread or two, twenty runs of TensorFlow
-    differed by 0.04 % at most within fifteen steps, by 0.3 % within twenty, by 4 % at single steps of fifty, and by 0.45 % at
-    the median step.
+    on one engine as between them. With pictures changed by a millionth, on one thread or two, and on all engines, two of
+    forty-two runs differed by more (2.3 %); at no step by more than 2.7 %, and at the median step by 0.9 % at most.
     """
     optimizer, _, states = fifty
     losses, expected = np.array([state.loss for state in states]), json.loads(REFERENCE.read_text())[optimizer]
-    bounds = {"adam": {50: 1e-3}, "lbfgs": {15: 1e-3, 20: 1e-2, 50: 6e-2}}[optimizer]
-    for steps, bound in bounds.items():
-        np.testing.assert_allclose(losses[:steps], expected[:steps], rtol=bound)
+    alike = {"adam": 50, "lbfgs": 15}[optimizer]
+    np.testing.assert_allclose(losses[:alike], expected[:alike], rtol=1e-3)
+    np.testing.assert_allclose(losses, expected, rtol=3e-2)
     assert np.median(np.abs(losses / expected - 1)) < 0.01
 
 
