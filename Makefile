@@ -52,14 +52,16 @@ else
 endif
 
 # Two processes: much of a test is Python at work on one core. In a browser, one thing at a time.
+LIBRARY_TESTS := -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser# in the order of tests/conftest.py
+
 test: $(VENV)/.dev ## every test: the library's, the browser's, the notebooks'
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser
+	$(VENV)/bin/python -m pytest $(LIBRARY_TESTS)
 	$(VENV)/bin/python -m pytest tests/browser
 	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest -n 2 --dist loadfile -p tests.nbval_strict --nbval notebooks
 
 test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, without TensorFlow
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser
-	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest $(LIBRARY_TESTS)
+	KERAS_BACKEND=jax .venv-engines/bin/python -m pytest $(LIBRARY_TESTS)
 
 notebooks: $(VENV)/.dev ## make the notebooks from notebooks/source, and run them
 	$(VENV)/bin/python tools/make_notebooks.py

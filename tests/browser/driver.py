@@ -184,9 +184,18 @@ class Notebook:
                for v in found if v["impact"] in ("serious", "critical")]  # fmt: skip
         assert not bad, "\n".join(bad)
 
-    def too_wide(self) -> list[str]:
-        """The parts of panels that reach over the page's right edge, as HTML."""
-        return self.page.evaluate(
+    def check_both_themes(self) -> None:
+        """`check_accessibility` in the light theme, then in the dark one, which stays."""
+        for dark in (False, True):
+            self.set_theme(dark)
+            self.check_accessibility()
+
+    def check_narrow_page(self) -> None:
+        """Make the page narrow, and fail for the parts of panels that reach over its right edge."""
+        self.page.set_viewport_size({"width": 768, "height": 1000})
+        self.page.wait_for_timeout(300)
+        too_wide = self.page.evaluate(
             """() => [...document.querySelectorAll('.nst-panel, .nst-panel *')]
               .filter(each => each.getBoundingClientRect().right > innerWidth).map(each => each.outerHTML.slice(0, 200))"""
         )
+        assert not too_wide, "\n".join(too_wide)

@@ -82,9 +82,7 @@ def test_controls(notebook, tmp_path):
     panel.get_by_role("button", name="Copy").click()
     panel.get_by_text("copied").wait_for()
 
-    for dark in (False, True):
-        book.set_theme(dark)
-        book.check_accessibility()
+    book.check_both_themes()
 
     # A file that is dropped; and a folder, which comes as a file that cannot be read.
     drop = """async ([zone, bytes]) => {

@@ -45,9 +45,7 @@ def test_sliders_paint_and_the_picture_is_saved(notebook, page, lab):
     book.panel.get_by_role("button", name="Save").click()
     book.panel.get_by_text("Saved ramp_inokashira_snow.png: 256 x 256").wait_for()
     assert (lab.folder / "ramp_inokashira_snow.png").is_file()
-    for dark in (False, True):
-        book.set_theme(dark=dark)
-        book.check_accessibility()
+    book.check_both_themes()
     page.set_viewport_size({"width": 768, "height": 900})
     assert page.evaluate(
         "() => { const p = document.querySelector('.nst-panel'); return p.scrollWidth <= p.clientWidth; }"

@@ -47,12 +47,8 @@ def test_a_channel_is_chosen_with_the_keyboard_and_saved(notebook, tmp_path):
     assert (book.lab.folder / f"chelsea_cat_block2_conv1_{chosen}.png").is_file()
 
     # Accessible, and whole on a narrow page.
-    for dark in (False, True):
-        book.set_theme(dark)
-        book.check_accessibility()
-    book.page.set_viewport_size({"width": 768, "height": 1000})
-    book.page.wait_for_timeout(300)
-    assert not book.too_wide()
+    book.check_both_themes()
+    book.check_narrow_page()
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"")
     book.panel.locator("input[type=file]").set_input_files(broken)

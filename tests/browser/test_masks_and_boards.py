@@ -77,9 +77,7 @@ def test_a_mask_is_drawn_with_the_keyboard_and_from_python(notebook, page):
     assert abs(look(book)[1] - 0.75) < 0.01  # what was assigned, inverted
     book.panel.get_by_role("button", name="Save mask").click()
     book.panel.get_by_text("Saved mask.png").wait_for()
-    for dark in (False, True):
-        book.set_theme(dark=dark)
-        book.check_accessibility()
+    book.check_both_themes()
 
 
 def test_a_board_is_enlarged_and_exported(notebook, page, lab):

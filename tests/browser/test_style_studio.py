@@ -90,12 +90,8 @@ def test_from_a_cold_start_to_a_saved_picture(book):
     assert shlex.split(command)[:2] == ["nst", "paint"] and "--size 192 --steps 40" in command
 
     # Accessible, and whole on a narrow page.
-    for dark in (False, True):
-        book.set_theme(dark)
-        book.check_accessibility()
-    book.page.set_viewport_size({"width": 768, "height": 1000})
-    book.page.wait_for_timeout(300)
-    assert not book.too_wide()
+    book.check_both_themes()
+    book.check_narrow_page()
 
 
 def test_pause_cancel_and_a_broken_file(book, tmp_path):

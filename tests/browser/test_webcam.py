@@ -168,6 +168,4 @@ def test_keyboard_and_screen_readers(webcam, page):
     book.panel.get_by_text("frames a second").wait_for()
     page.keyboard.press("Space")
     wait_for_release(page)
-    for dark in (False, True):
-        book.set_theme(dark=dark)
-        book.check_accessibility()
+    book.check_both_themes()
