@@ -1,5 +1,6 @@
 """`python -m nst_lib` is `nst`."""
 
+import gc
 import sys
 
 
@@ -12,6 +13,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("nst: stopped.", file=sys.stderr)
         return 130
+    finally:
+        gc.freeze()  # or Python, before it ends, would look through all that is imported for garbage: half a second
 
 
 if __name__ == "__main__":

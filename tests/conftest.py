@@ -1,5 +1,6 @@
 """What the tests share: two small pictures, and the real weights beside the repository where there are any."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # JAX compiles the same step for one test after another, four seconds each time, unless it keeps what it has compiled.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+# Nor are they optimised: with pictures as small as the tests', that takes longer than it saves, a third of all the time.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first, or one process would be left with them while the other has nothing to do."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """The engine's and pytest's million objects stay: Python need not look through them for garbage again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -19,16 +19,17 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess:
 
 
 def test_names_of_the_package_start_the_engine_without_a_word_when_they_are_used():
-    """And what is written to stderr afterwards is seen."""
+    """And what is written to stderr afterwards is seen, and garbage is collected."""
     script = (
-        "import os, sys, nst_lib; nst_lib.load_image, nst_lib.SettingsError; print('keras' in sys.modules); "
+        "import gc, os, sys, nst_lib; nst_lib.load_image, nst_lib.SettingsError; print('keras' in sys.modules); "
         "nst_lib.gram_matrix; print('keras' in sys.modules)\n"
-        "from nst_lib.engine import start_engine; print(start_engine(), start_engine()); os.write(2, b'seen')"
+        "from nst_lib.engine import start_engine; print(start_engine(), start_engine()); os.write(2, b'seen')\n"
+        "print(gc.isenabled())"
     )
     result = run(script)
     name = os.environ.get("KERAS_BACKEND") or "tensorflow"
     assert result.returncode == 0
-    assert result.stdout == f"False\nTrue\n{name} {name}\n" and result.stderr == "seen"
+    assert result.stdout == f"False\nTrue\n{name} {name}\nTrue\n" and result.stderr == "seen"
 
 
 def test_a_missing_engine_is_a_sentence():

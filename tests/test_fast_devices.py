@@ -63,10 +63,10 @@ class Worker:
     def __init__(self, folder, *options, virtual=1, **environment):
         command = ["train", "waves.jpg", "--photos", "photos", "--from", "nothing", "--steps", "12", "--batch", "2"]
         paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={virtual}"} if virtual > 1 else {}
+        flags = f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={virtual}"
         self.process = subprocess.Popen(
             [sys.executable, "-c", WORKER, *command, *map(str, options)],
-            env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": paths} | flags | environment,
+            env=os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": paths, "XLA_FLAGS": flags} | environment,
             cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
