@@ -19,7 +19,7 @@ from nst_lib import practice
 from nst_lib.color import COLORS
 from nst_lib.engine import start_engine
 from nst_lib.errors import CheckpointError, NSTError, SettingsError, check_choice
-from nst_lib.fast import commands as fast_commands
+from nst_lib.fast import fast_command, style_commands, train_command
 from nst_lib.files import as_word, atomic_write, check_outputs, check_writable, free_path
 from nst_lib.images import MAX_PIXELS, check_format, load_image
 from nst_lib.masks import load_mask, regions
@@ -98,9 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nst {importlib.metadata.version('nst_lib')}")
     commands = parser.add_subparsers(required=True, prog="nst", metavar="COMMAND ...")
     _add_paint(commands)
-    fast_commands.add_to(commands)
-    practice.add_to(commands)
-    studio_page.add_to(commands)
+    for module in (fast_command, train_command, style_commands, practice, studio_page):
+        module.add_to(commands)
 
     fetch = commands.add_parser(
         "fetch",

@@ -18,7 +18,7 @@ from PIL import Image
 
 from nst_lib import terminal
 from nst_lib.engine import start_engine
-from nst_lib.fast import commands
+from nst_lib.fast import fast_command, train_command
 from nst_lib.fast.exporting import export_onnx
 from nst_lib.fast.styles import StyleFile, load_style, shipped_styles, style_names
 from nst_lib.fast.video import paint_video
@@ -228,7 +228,7 @@ def test_ctrl_c_in_a_folder_ends_after_the_picture(nst, photos, monkeypatch):
         signal.raise_signal(signal.SIGINT)
         return save_image(*arguments)
 
-    monkeypatch.setattr(commands, "save_image", impatient)
+    monkeypatch.setattr(fast_command, "save_image", impatient)
     code, out, err = nst("fast", photos, "--style", STYLE, "-o", "o")
     assert code == 130 and out.startswith("o: 1 of 3 pictures") and "stopping after this file" in err
     assert [path.name for path in Path("o").iterdir()] == ["astronaut.jpg"]
@@ -356,9 +356,9 @@ def test_films_and_pictures_in_a_folder(nst, film, monkeypatch):
     shutil.copy("in/film.mkv", "in/old.avi")
     Path("in/cut.mp4").write_bytes(b"no film")
     shutil.copy("my photo.jpg", "in")
-    loaded, load = [], commands.load_style
+    loaded, load = [], fast_command.load_style
     monkeypatch.setattr(
-        commands, "load_style", lambda *given, frames: loaded.append(frames) or load(*given, frames=frames)
+        fast_command, "load_style", lambda *given, frames: loaded.append(frames) or load(*given, frames=frames)
     )
     code, out, err = nst("fast", "in", "--style", STYLE, "--size", 48, "--steady", 0, "-o", "out")
     assert code == 1 and out.startswith("out: 3 of 4 pictures and films in ")
@@ -380,7 +380,7 @@ def test_ctrl_c_within_a_film_of_a_folder_leaves_none_of_it(nst, film, monkeypat
 
         return paint_video(*arguments, on_frame=after_a_frame, **settings)
 
-    monkeypatch.setattr(commands, "paint_video", impatient)
+    monkeypatch.setattr(fast_command, "paint_video", impatient)
     code, out, err = nst("fast", "in", "--style", STYLE, "--steady", 0, "-o", "out")
     assert code == 130 and out.startswith("out: 0 of 1 film in ") and "stopping after this file" in err
     assert [path.read_text() for path in Path("out").iterdir()] == ["of an earlier run"]
@@ -564,6 +564,13 @@ def short_epochs(monkeypatch):
     monkeypatch.setattr(training, "EPOCH_ON_GPU", 2)
 
 
+def test_help_knows_how_long_an_epoch_is(nst):
+    start_engine()
+    from nst_lib.fast.training import EPOCH, EPOCH_ON_GPU
+
+    assert f"whole epochs: of {EPOCH}, or {EPOCH_ON_GPU} on a GPU" in " ".join(nst("train", "--help").out.split())
+
+
 @pytest.mark.slow
 def test_training_ends_in_a_style_that_paints(nst, wave, monkeypatch):
     short_epochs(monkeypatch)
@@ -678,7 +685,7 @@ def test_trainings_that_cannot_begin(nst, wave, options, message):
     ],
 )
 def test_mistakes_that_are_told_before_the_engine_is_started(refused, wave, monkeypatch, arguments, message):
-    monkeypatch.setattr(commands, "start_engine", lambda: pytest.fail("the engine was started"))
+    monkeypatch.setattr(train_command, "start_engine", lambda: pytest.fail("the engine was started"))
     wave.rename("wave.jpg")
     Path("other").mkdir()
     shutil.copy("wave.jpg", "other")

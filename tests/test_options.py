@@ -107,7 +107,7 @@ COMMANDS = {
         {"--output", "--coordinator", "--processes", "--process-id"},
     ),
     "fast film.mp4 --style great_wave": (
-        "nst_lib.fast.commands.paint_video",
+        "nst_lib.fast.fast_command.paint_video",
         {
             "--size": ("200", {"size": 200}),
             "--strength": ("0.5", {"strength": 0.5}),
