@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from nst_lib.engine import start_engine
+
 ROOT = Path(__file__).resolve().parent.parent
 
 # PyTorch's threads wait for each other in a busy loop: with other work on the cores, a step takes thirty times as long.
@@ -85,3 +87,26 @@ def nst(capfd) -> Callable[..., Result]:
         return result
 
     return run
+
+
+@pytest.fixture
+def formula(monkeypatch) -> None:
+    """Trainings whose epochs are a formula instead of steps that an engine compiles: for what surrounds them."""
+    start_engine()
+    import keras
+
+    from nst_lib.fast import training
+
+    def fit(trainer, data, epoch, callbacks):
+        told = keras.callbacks.CallbackList(callbacks, model=trainer)
+        trainer.stop_training = False
+        told.on_train_begin()
+        while not trainer.stop_training:
+            told.on_epoch_begin(epoch)
+            assert data[0][0]["photos"].shape == (data.batch, data.crop, data.crop, 3)
+            trainer.styles.assign(0.9 * keras.ops.convert_to_tensor(trainer.styles))
+            told.on_epoch_end(epoch, {"loss": 3.0 / (1 + epoch), "content": 1.0 / (1 + epoch), "style": 0.1})
+            epoch += 1
+        told.on_train_end()
+
+    monkeypatch.setattr(training, "_fit", fit)

@@ -472,25 +472,6 @@ def at_once(monkeypatch):
     monkeypatch.setattr(training, "_fit", end)
 
 
-@pytest.fixture
-def formula(monkeypatch):
-    """Trainings whose epochs are a formula instead of steps that an engine compiles: for what surrounds them."""
-
-    def fit(trainer, data, epoch, callbacks):
-        told = keras.callbacks.CallbackList(callbacks, model=trainer)
-        trainer.stop_training = False
-        told.on_train_begin()
-        while not trainer.stop_training:
-            told.on_epoch_begin(epoch)
-            assert data[0][0]["photos"].shape == (SETTINGS["batch"], CROP, CROP, 3)
-            trainer.styles.assign(0.9 * ops.convert_to_tensor(trainer.styles))
-            told.on_epoch_end(epoch, {"loss": 3.0 / (1 + epoch), "content": 1.0 / (1 + epoch), "style": 0.1})
-            epoch += 1
-        told.on_train_end()
-
-    monkeypatch.setattr(training, "_fit", fit)
-
-
 def test_numpys_numbers_are_numbers(folder, paintings, at_once, tmp_path):
     settings = {"steps": np.int64(1), "batch": np.int64(2), "tv_weight": np.float32(0.25), "seed": np.uint8(3)}
     file = train(paintings, folder, progress=False, **settings)
