@@ -71,8 +71,12 @@ def open_panel(code: str) -> Iterator[object]:
     """A notebook whose only cell makes `panel`."""
     from driver import Notebook, running_browser, running_lab
 
-    with tempfile.TemporaryDirectory() as home, running_browser() as browser, running_lab(Path(home)) as lab:
-        page = browser.new_context(viewport={"width": 1280, "height": 1000}, permissions=["camera"]).new_page()
+    with (
+        tempfile.TemporaryDirectory() as home,
+        running_browser(Path(home, "chromium")) as browser,
+        running_lab(Path(home)) as lab,
+    ):
+        page = browser.new_page()
         page.set_default_timeout(600_000)
         book = Notebook(page, lab, (code,), "bench")
         book.run_all()

@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 GALLERY = ROOT / "docs/gallery"
 sys.path.insert(0, str(ROOT / "tests/browser"))
-from driver import PATIENCE, Notebook, running_browser, running_lab  # noqa: E402
+from driver import Notebook, running_browser, running_lab  # noqa: E402
 
 LARGEST = 700_000  # bytes
 WIDTH = 960  # pixels of the page that is filmed
@@ -205,10 +205,14 @@ def main() -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"{', '.join(FILMS)} (default: all)")
     parser.add_argument("--stills", metavar="FOLDER", type=Path, help="keep the frames there")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, running_browser() as browser, running_lab(Path(home)) as lab:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        running_browser(Path(home, "chromium")) as browser,
+        running_lab(Path(home)) as lab,
+    ):
         for name in options.names or FILMS:
-            page = browser.new_page(viewport={"width": WIDTH, "height": 1400})
-            page.set_default_timeout(PATIENCE)
+            page = browser.new_page()
+            page.set_viewport_size({"width": WIDTH, "height": 1400})
 
             def open_notebook(*cells: str, page: Any = page, name: str = name) -> Notebook:
                 book = Notebook(page, lab, cells, re.sub(r"\W", "_", name))

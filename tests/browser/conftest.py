@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver import PATIENCE, Lab, Notebook, find_chromium, running_browser, running_lab
+from driver import Lab, Notebook, find_chromium, running_browser, running_lab
 
 HERE = Path(__file__).resolve().parent
 ARTEFACTS = HERE / "artefacts"
@@ -45,7 +45,7 @@ def name_of(test: Any) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium, with a camera that shows a test pattern."""
     pytest.importorskip("playwright", reason="browser tests are driven by playwright, of the extra browser")
     pytest.importorskip(
@@ -53,8 +53,8 @@ def browser() -> Iterator[Any]:
     )
     if find_chromium() is None:
         pytest.skip("browser tests need Chromium: on Debian, apt-get install chromium")
-    with running_browser() as chromium:
-        yield chromium
+    with running_browser(tmp_path_factory.mktemp("chromium")) as context:
+        yield context
 
 
 @pytest.fixture(scope="session")
@@ -65,19 +65,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def context(browser: Any) -> Iterator[Any]:
-    """What the pages have in common: permissions, and a cache, without which JupyterLab takes twice as long to load."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000}, permissions=["camera", "clipboard-write"])
-    context.set_default_timeout(PATIENCE)
-    yield context
-    context.close()
-
-
 @pytest.fixture
-def page(context: Any) -> Iterator[Any]:
+def page(browser: Any) -> Iterator[Any]:
     """An empty page of 1280 x 1000 pixels."""
-    page = context.new_page()
+    page = browser.new_page()
     yield page
     page.close()
 
