@@ -14,7 +14,7 @@ def main() -> int:
         print("nst: stopped.", file=sys.stderr)
         return 130
     finally:
-        gc.freeze()  # or Python, before it ends, would look through all that is imported for garbage: half a second
+        gc.freeze()  # or Python, before it ends, would look through all that is imported for garbage: a second
 
 
 if __name__ == "__main__":

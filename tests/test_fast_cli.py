@@ -602,7 +602,8 @@ def test_a_name_that_is_no_utf_8_does_not_cost_the_training(nst, wave, monkeypat
 
 @pytest.mark.slow
 @posix
-def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, request):
+def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, formula):
+    """The process is another, and trains in earnest; the rest of the training, here, is a formula."""
     script = (
         "import sys; from nst_lib import cli, engine; engine.start_engine()\n"
         "from nst_lib.fast import training\n"
@@ -628,7 +629,6 @@ def test_a_training_stopped_by_ctrl_c_is_resumed_to_its_end(nst, wave, request):
 
     command = shlex.split(err.splitlines()[-1])
     assert command == ["nst", "train", "--resume", *settings[1:]]
-    request.getfixturevalue("formula")
     code, out, err = nst(*command[1:])
     assert code == 0 and err == "" and "a wave.npz: a wave; 6 pictures in " in out
     assert not Path("a wave.training.npz").exists()

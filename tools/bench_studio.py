@@ -71,11 +71,7 @@ def open_panel(code: str) -> Iterator[object]:
     """A notebook whose only cell makes `panel`."""
     from driver import Notebook, running_browser, running_lab
 
-    with (
-        tempfile.TemporaryDirectory() as home,
-        running_browser(Path(home, "chromium")) as browser,
-        running_lab(Path(home)) as lab,
-    ):
+    with tempfile.TemporaryDirectory() as home, running_browser(Path(home)) as browser, running_lab(Path(home)) as lab:
         page = browser.new_page()
         page.set_default_timeout(600_000)
         book = Notebook(page, lab, (code,), "bench")

@@ -205,11 +205,7 @@ def main() -> None:
     parser.add_argument("names", metavar="NAME", nargs="*", help=f"{', '.join(FILMS)} (default: all)")
     parser.add_argument("--stills", metavar="FOLDER", type=Path, help="keep the frames there")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as home,
-        running_browser(Path(home, "chromium")) as browser,
-        running_lab(Path(home)) as lab,
-    ):
+    with tempfile.TemporaryDirectory() as home, running_browser(Path(home)) as browser, running_lab(Path(home)) as lab:
         for name in options.names or FILMS:
             page = browser.new_page()
             page.set_viewport_size({"width": WIDTH, "height": 1400})

@@ -53,7 +53,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     )
     if find_chromium() is None:
         pytest.skip("browser tests need Chromium: on Debian, apt-get install chromium")
-    with running_browser(tmp_path_factory.mktemp("chromium")) as context:
+    with running_browser(tmp_path_factory.mktemp("browser")) as context:
         yield context
 
 

@@ -37,16 +37,16 @@ def find_chromium() -> str | None:
 
 
 @contextmanager
-def running_browser(profile: Path) -> Iterator[Any]:
+def running_browser(home: Path) -> Iterator[Any]:
     """Chromium, with a camera that shows a test pattern: Playwright's context, whose pages are of 1280 x 1000 pixels.
 
-    It keeps scripts as compiled in the folder `profile`, without which JupyterLab takes a quarter longer to load.
+    It keeps scripts as compiled in the folder `home`, without which JupyterLab takes a quarter longer to load.
     """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=find_chromium(), args=CHROMIUM, viewport={"width": 1280, "height": 1000},
+            home / "chromium", executable_path=find_chromium(), args=CHROMIUM, viewport={"width": 1280, "height": 1000},
             permissions=["camera", "clipboard-write"],
         )  # fmt: skip
         context.set_default_timeout(PATIENCE)
