@@ -52,12 +52,15 @@ else
 endif
 
 # Two processes: much of a test is Python at work on one core. In a browser, one thing at a time.
-LIBRARY_TESTS := -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/browser# in the order of tests/conftest.py
+# In the order of tests/conftest.py, and without nbval, which takes seconds to import.
+LIBRARY_TESTS := -n 2 --dist loadfile --no-loadscope-reorder -p no:nbval tests --ignore tests/browser
+NOTEBOOK_TESTS := -n 2 --dist loadfile -p tests.nbval_strict --nbval --nbval-current-env --nbval-sanitize-with=tests/nbval.cfg \
+	--nbval-cell-timeout=300 notebooks
 
 test: $(VENV)/.dev ## every test: the library's, the browser's, the notebooks'
 	$(VENV)/bin/python -m pytest $(LIBRARY_TESTS)
 	$(VENV)/bin/python -m pytest tests/browser
-	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest -n 2 --dist loadfile -p tests.nbval_strict --nbval notebooks
+	NST_BUDGET=$(NST_BUDGET) $(VENV)/bin/python -m pytest $(NOTEBOOK_TESTS)
 
 test-engines: .venv-engines/.dev ## the library's tests on PyTorch and on JAX, without TensorFlow
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 .venv-engines/bin/python -m pytest $(LIBRARY_TESTS)

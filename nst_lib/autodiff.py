@@ -302,6 +302,12 @@ def is_out_of_memory(problem: BaseException) -> bool:
     )
 
 
+def keras_jit() -> str | bool:
+    """The `jit_compile` of a Keras model to be trained: on a processor, TensorFlow's XLA is slower than without; JAX knows
+    nothing else."""
+    return "auto" if gpus() or ENGINE == "jax" else False
+
+
 def steps_between_looks() -> int:
     """How often to look at a loss while painting: on a GPU, every look is a wait for the device."""
     return 10 if gpus() else 1

@@ -1,4 +1,4 @@
-"""`pytest -p tests.nbval_strict --nbval notebooks`: what is not compared must pass its checks, too, and in silence."""
+"""What the notebooks' tests ask besides nbval: what is not compared must pass its checks, too, and in silence."""
 
 import os
 import re

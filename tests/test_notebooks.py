@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    pytest.skip("notebooks are run with TensorFlow, which they explain", allow_module_level=True)
+
 nbformat = pytest.importorskip("nbformat", reason="notebooks come with the extra course")
 nbclient = pytest.importorskip("nbclient", reason="notebooks are run with nbclient, of the extra test")
 pytest.importorskip("ipywidgets", reason="notebooks come with the extra course")
-
 pytest.importorskip("jupytext", reason="notebooks are made with jupytext, of the extra test")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,9 +34,6 @@ CREDITS = {  # of the photographs whose licence asks for them
     "dahlia_flower": "vultilion, CC BY 2.0; modified",
     "eilean_donan_castle": "Guillaume Piolle, CC BY 4.0",
 }
-
-if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-    pytest.skip("notebooks are run with TensorFlow, which they explain", allow_module_level=True)
 
 
 @pytest.fixture(params=LESSONS + SOLUTIONS, ids=lambda path: f"{path.parent.name}/{path.stem}")

@@ -71,10 +71,7 @@ class Run:
         optimizer = keras.optimizers.AdamW(
             rate, 1e-5, beta_2=0.99, global_clipnorm=5.0, use_ema=True, ema_momentum=averaging
         )
-        jit = (
-            "auto" if autodiff.gpus() or autodiff.ENGINE == "jax" else False
-        )  # on a processor XLA is slower than without
-        self.student.compile(optimizer, jit_compile=jit)
+        self.student.compile(optimizer, jit_compile=autodiff.keras_jit())
         optimizer.build(self.student.trainable_variables)
         named = ("teacher", "steps", "batch", "on_easels", "easels", "side", "rate", "seed")
         self.settings = {name: getattr(options, name) for name in named} | {"photographs": len(self.pictures.photos)}

@@ -250,10 +250,8 @@ def _make_trainer(
     network.trainable = not vector_only
     numbers = np.stack([known.get(name, first) for name in paintings])
     trainer = StyleTrainer(network, numbers, list(paintings.values()), judge, style_weight, tv_weight, each)
-    # On a processor, TensorFlow's XLA is slower than without; JAX knows nothing else.
-    jit = "auto" if autodiff.gpus() or autodiff.ENGINE == "jax" else False
     trainer.compile(keras.optimizers.Adam(peak, beta_2=0.99, use_ema=True, ema_momentum=0.99, global_clipnorm=5.0),
-                    jit_compile=jit)  # fmt: skip
+                    jit_compile=autodiff.keras_jit())  # fmt: skip
     trainer.optimizer.build(trainer.trainable_variables)
     return trainer
 
